@@ -1,0 +1,256 @@
+// Package embedded makes machines out of this host, without an engine, an image, or a privilege.
+//
+// A run lives in a world of its own: user, process, mount and IPC namespaces that [Enter] makes by
+// re-executing the program. Its chain of processes is
+//
+//	the program (outer) ─► init of the world ─► the program again, with the tests
+//	                                              └─► first process of each machine ─► instances
+//
+// and everything below the outer process ends with it, even when it is killed: it leaves no
+// process, no network, no shared memory and no directory behind. Each machine adds a network namespace
+// on a bridge, and its own process table, /run and /dev/shm. The tests stay in the host's network, so that they can
+// serve and call; they dial into the run's network through [Cluster.Dial].
+//
+// Where the host forbids such namespaces, machines are loopback addresses 127.x.y.z and process groups.
+// They can be crashed and hung, but not isolated, and they outlive a killed run until [Reopen]
+// cleans up.
+package embedded
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/cutset-dev/cutset/framework/provider"
+)
+
+// Options say what to make and where to leave its traces.
+type Options struct {
+	Run      string   // run id: names everything the run makes outside of a world
+	Machines []string // names, in the placement's order
+	Logs     string   // existing directory for the output of instances
+	State    string   // file in which a cluster that can outlive its process records itself; "" for none
+}
+
+// Cluster implements [provider.Cluster].
+type Cluster struct {
+	options Options
+	base    string   // holds the machines' disks
+	network *network // nil without namespaces
+	reason  string   // why there are no namespaces
+
+	mu        sync.Mutex
+	order     []string
+	machines  map[string]*machine
+	instances map[string]*instance
+}
+
+var _ provider.Cluster = (*Cluster)(nil)
+
+// Open makes the machines and boots them.
+func Open(ctx context.Context, options Options) (*Cluster, error) {
+	c := &Cluster{options: options, machines: map[string]*machine{}, instances: map[string]*instance{}}
+	namespaces, reason := inWorld()
+	if namespaces {
+		var err error
+		if c.network, err = newNetwork(); err != nil {
+			return nil, fmt.Errorf("make the network between the machines: %w", err)
+		}
+		c.base = filepath.Join(worldDir, "disk")
+	} else {
+		c.reason = reason
+		c.base = baseOf(options.Run)
+	}
+	// Programs run as another user and must be able to pass through, no more.
+	if err := os.Mkdir(c.base, 0o711); err != nil {
+		return nil, fmt.Errorf("make the directory of the machines' disks: %w", err)
+	}
+	for at, name := range options.Machines {
+		if err := c.addMachine(at, name); err != nil {
+			return nil, errors.Join(err, c.Close(ctx))
+		}
+	}
+	for _, name := range c.order {
+		if err := c.machines[name].boot(ctx); err != nil {
+			return nil, errors.Join(err, c.Close(ctx))
+		}
+	}
+	return c, c.record()
+}
+
+// baseOf is where a run without a world keeps its machines' disks. Socket paths are short, so it is near the root.
+func baseOf(run string) string { return filepath.Join("/tmp", "cutset-"+run) }
+
+func (c *Cluster) addMachine(at int, name string) error {
+	m := &machine{cluster: c, host: firstHost + at, disk: filepath.Join(c.base, name)}
+	m.address = fmt.Sprintf("%s%d", subnet, m.host)
+	if c.network == nil {
+		sum := sha256.Sum256([]byte(c.options.Run)) // runs side by side get different addresses
+		m.address = fmt.Sprintf("127.%d.%d.%d", 64+sum[0]%128, 1+sum[1]%254, m.host)
+	}
+	m.processNode = &processNode{name: name, list: func() ([]proc, error) { return listProcesses(c.onMachine(m)) }}
+	c.machines[name], c.order = m, append(c.order, name)
+	if err := os.Mkdir(m.disk, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make the disk of machine %s: %w", name, err)
+	}
+	return c.own(m.disk)
+}
+
+// own gives a path to the user that programs run as.
+func (c *Cluster) own(path string) error {
+	if c.network != nil || os.Getuid() != 0 {
+		return nil
+	}
+	return os.Chown(path, nobody, nobody)
+}
+
+// onMachine matches all processes of the machine but its first.
+func (c *Cluster) onMachine(m *machine) func(pid int) bool {
+	if c.network == nil {
+		return runsBelow(m.disk)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	first, pidNS := m.first, m.pidNS
+	return func(pid int) bool {
+		return first != nil && pid != first.Process.Pid && pidNamespace(pid) == pidNS
+	}
+}
+
+// Machines implements [provider.Cluster].
+func (c *Cluster) Machines() []string { return c.order }
+
+// Machine implements [provider.Cluster].
+func (c *Cluster) Machine(name string) (provider.Machine, error) {
+	m, err := c.machine(name)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (c *Cluster) machine(name string) (*machine, error) {
+	m := c.machines[name]
+	if m == nil {
+		return nil, fmt.Errorf("machine %q: %w; there are %v", name, provider.ErrUnknownNode, c.order)
+	}
+	return m, nil
+}
+
+// Instance implements [provider.Cluster].
+func (c *Cluster) Instance(name string) (provider.Instance, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := c.instances[name]
+	if i == nil {
+		return nil, fmt.Errorf("instance %q: %w", name, provider.ErrUnknownNode)
+	}
+	return i, nil
+}
+
+// Disk implements [provider.Cluster].
+func (c *Cluster) Disk(name string) (outside, inside string, err error) {
+	m, err := c.machine(name)
+	if err != nil {
+		return "", "", err
+	}
+	return m.disk, m.insideDisk(), nil
+}
+
+// Place implements [provider.Cluster]. The program runs in the directory of its name on the
+// machine's disk, which is made here if it is missing.
+func (c *Cluster) Place(_ context.Context, spec provider.Spec) error {
+	m, err := c.machine(spec.Machine)
+	if err != nil {
+		return err
+	}
+	if err := c.makeOwned(filepath.Join(m.disk, spec.Name)); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.instances[spec.Name] != nil {
+		return fmt.Errorf("place instance %s: there is one of that name", spec.Name)
+	}
+	i := newInstance(c, m, spec)
+	c.instances[spec.Name] = i
+	if err := i.start(); err != nil {
+		return err
+	}
+	return c.recordLocked()
+}
+
+// makeOwned makes the directory, and gives everything in it to the user that programs run as.
+func (c *Cluster) makeOwned(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return c.own(path)
+	})
+}
+
+// Dial implements [provider.Cluster].
+func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if c.network == nil {
+		var dialer net.Dialer
+		return dialer.DialContext(ctx, network, address)
+	}
+	return dialWithin(ctx, c.network.ns, network, address)
+}
+
+func (c *Cluster) setIsolated(m *machine, isolated bool) error {
+	if c.network == nil {
+		return errors.New("isolate machine " + m.name + ": " + c.Unsupported("isolate"))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m.isolated = isolated
+	var ports []string
+	for _, name := range c.order {
+		if other := c.machines[name]; other.isolated {
+			ports = append(ports, portName(other.host))
+		}
+	}
+	return c.network.cut(ports)
+}
+
+// Unsupported implements [provider.Cluster].
+func (c *Cluster) Unsupported(kind string) string {
+	if kind == "isolate" && c.network == nil {
+		return "machines are loopback addresses of one network, which can't be cut (" + c.reason + ")"
+	}
+	return ""
+}
+
+// Describe implements [provider.Cluster].
+func (c *Cluster) Describe() string {
+	if c.network == nil {
+		return "loopback addresses on this host, no namespaces: " + c.reason
+	}
+	return "namespaces on this host, joined by a bridge"
+}
+
+// Close implements [provider.Cluster].
+func (c *Cluster) Close(ctx context.Context) error {
+	var errs []error
+	for _, name := range c.order {
+		errs = append(errs, c.machines[name].Crash(ctx))
+	}
+	if c.network != nil {
+		errs = append(errs, c.network.ns.Close())
+	}
+	errs = append(errs, os.RemoveAll(c.base))
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("take the machines down: %w", err)
+	}
+	return c.forget()
+}

@@ -1,0 +1,248 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cutset-dev/cutset/framework/provider"
+)
+
+// The test binary is also the program that the tests place on machines: a supervisor whose
+// server, a child, answers on an address.
+const serveEnv = "CUTSET_TEST_SERVE"
+
+func TestMain(m *testing.M) {
+	if address := os.Getenv(serveEnv); address != "" {
+		serve(address)
+	}
+	mode := Mode(os.Getenv("CUTSET_WORLD"))
+	if mode == "" {
+		mode = Auto
+	}
+	if err := Enter(mode); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+func serve(address string) {
+	if os.Getenv("CUTSET_TEST_SUPERVISE") != "" {
+		_ = os.Unsetenv("CUTSET_TEST_SUPERVISE")
+		for {
+			server := exec.Command("/proc/self/exe") //nolint:noctx // lives until it is killed
+			server.Args[0] = "server"
+			_ = server.Run()
+		}
+	}
+	listener, err := net.Listen("tcp", address) //nolint:noctx // lives until it is killed
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	for {
+		if conn, err := listener.Accept(); err == nil {
+			_ = conn.Close()
+		}
+	}
+}
+
+// open makes a cluster of three machines with a server on the first.
+func open(t *testing.T) (c *Cluster, address string) {
+	t.Helper()
+	dir := t.TempDir()
+	c, err := Open(t.Context(), Options{
+		Run: fmt.Sprintf("test-%d", os.Getpid()), Machines: []string{"m1", "m2", "m3"},
+		Logs: dir, State: filepath.Join(dir, "machines.json"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	address = c.machines["m1"].address + ":4000"
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = c.Place(t.Context(), provider.Spec{
+		Name: "s1-m1", Machine: "m1", Args: []string{exe}, Server: "exe",
+		Env: []string{serveEnv + "=" + address, "CUTSET_TEST_SUPERVISE=yes"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error { return c.machines["m2"].Reach(t.Context(), address) })
+	return c, address
+}
+
+// eventually waits until check passes and says what it saw last if it never does.
+func eventually(t *testing.T, check func() error) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatal("waited 5 s, saw last: ", err)
+		case <-tick.C:
+		}
+	}
+}
+
+func wantState(t *testing.T, n provider.Node, want provider.State) provider.Observation {
+	t.Helper()
+	o, err := n.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.State != want {
+		t.Errorf("%s is %s (%s), want %s", n.Name(), o.State, o.Seen, want)
+	}
+	return o
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every step twice: each is idempotent. The check before each step is its negative control.
+func TestFailAndBringBack(t *testing.T) {
+	c, address := open(t)
+	m1, _ := c.Machine("m1")
+	i1, err := c.Instance("s1-m1")
+	must(t, err)
+	for _, node := range []provider.Node{m1, i1} {
+		before := wantState(t, node, provider.Running)
+		for range 2 {
+			must(t, node.Hang(t.Context()))
+			wantState(t, node, provider.Hung)
+		}
+		for range 2 {
+			must(t, node.Resume(t.Context()))
+			if after := wantState(t, node, provider.Running); after.Generation != before.Generation {
+				t.Errorf("%s hung and went on as %s, was %s", node.Name(), after.Generation, before.Generation)
+			}
+		}
+		for range 2 {
+			must(t, node.Crash(t.Context()))
+			wantState(t, node, provider.Dead)
+		}
+		if err := c.machines["m2"].Reach(t.Context(), address); err == nil {
+			t.Errorf("%s crashed, and its server still answers", node.Name())
+		}
+		for range 2 {
+			must(t, node.Start(t.Context()))
+		}
+		eventually(t, func() error { return c.machines["m2"].Reach(t.Context(), address) })
+		if after := wantState(t, node, provider.Running); after.Generation == before.Generation {
+			t.Errorf("%s crashed and started, and is still %s", node.Name(), after.Generation)
+		}
+	}
+}
+
+func TestServerFailsWithoutItsSupervisor(t *testing.T) {
+	c, _ := open(t)
+	i1, err := c.Instance("s1-m1")
+	must(t, err)
+	before := wantState(t, i1.Server(), provider.Running)
+	must(t, i1.Server().Hang(t.Context()))
+	wantState(t, i1, provider.Partial)
+	must(t, i1.Server().Resume(t.Context()))
+	must(t, i1.Server().Crash(t.Context()))
+	eventually(t, func() error { // its supervisor starts another
+		o, err := i1.Server().Observe(t.Context())
+		if err == nil && (o.State != provider.Running || o.Generation == before.Generation) {
+			err = fmt.Errorf("%s, %s", o.State, o.Generation)
+		}
+		return err
+	})
+}
+
+func TestIsolate(t *testing.T) {
+	c, address := open(t)
+	if why := c.Unsupported("isolate"); why != "" {
+		if err := c.machines["m1"].Isolate(t.Context()); err == nil {
+			t.Error("a machine that can't be isolated was: ", why)
+		}
+		t.Skip(why)
+	}
+	reach := func(from string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		return c.machines[from].Reach(ctx, address)
+	}
+	must(t, reach("m2"))
+	for range 2 {
+		must(t, c.machines["m1"].Isolate(t.Context()))
+		if reach("m2") == nil || reach("m3") == nil {
+			t.Error("m1 is isolated, and a peer reaches it")
+		}
+	}
+	conn, err := c.Dial(t.Context(), "tcp", address)
+	if err != nil {
+		t.Error("m1 is isolated from its peers, and a client can't reach it: ", err)
+	} else {
+		must(t, conn.Close())
+	}
+	must(t, c.machines["m2"].Isolate(t.Context()))
+	for range 2 {
+		must(t, c.machines["m1"].Rejoin(t.Context()))
+		must(t, reach("m3"))
+		if reach("m2") == nil {
+			t.Error("m2 is isolated, and reaches a peer")
+		}
+	}
+	must(t, c.machines["m2"].Rejoin(t.Context()))
+	must(t, reach("m2"))
+}
+
+// A machine's disk is its own, and survives a crash.
+func TestDiskSurvivesCrash(t *testing.T) {
+	c, _ := open(t)
+	outside, _, err := c.Disk("m1")
+	must(t, err)
+	file := filepath.Join(outside, "s1-m1", "kept")
+	must(t, os.WriteFile(file, []byte("data"), 0o600))
+	m1, _ := c.Machine("m1")
+	must(t, m1.Crash(t.Context()))
+	must(t, m1.Start(t.Context()))
+	text, err := os.ReadFile(file) //nolint:gosec // made above
+	must(t, err)
+	if diff := cmp.Diff("data", string(text)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnknownNodes(t *testing.T) {
+	c, _ := open(t)
+	if _, err := c.Machine("m9"); err == nil {
+		t.Error("found a machine that there is not")
+	}
+	if _, err := c.Instance("s9"); err == nil {
+		t.Error("found an instance that there is not")
+	}
+	if err := c.Place(t.Context(), provider.Spec{Name: "s1-m1", Machine: "m1"}); err == nil {
+		t.Error("placed an instance under a name that is taken")
+	}
+}

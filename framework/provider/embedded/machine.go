@@ -1,0 +1,256 @@
+package embedded
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/cutset-dev/cutset/framework/provider"
+)
+
+const (
+	insideDisk = "/run/disk" // where a machine sees its disk
+	nobody     = 65534       // what programs run as: PostgreSQL refuses to run as root
+	diskEnv    = "CUTSET_DISK"
+	hostEnv    = "CUTSET_HOSTNAME"
+)
+
+// machine is a set of namespaces with a first process of its own; killing that one kills all of it
+// at once. In a cluster without namespaces it is an address and a directory.
+type machine struct {
+	*processNode
+	cluster *Cluster
+	host    int    // host part of its address, and number of its port
+	address string // the only one
+	disk    string // as this process sees it
+
+	first    *exec.Cmd // nil while it is down, and without namespaces
+	pidNS    string
+	netNS    *os.File
+	isolated bool
+}
+
+var _ provider.Machine = (*machine)(nil)
+
+func (m *machine) Addresses() []string { return []string{m.address} }
+
+// boot starts the machine's first process and plugs its cable. Nothing to do without namespaces.
+func (m *machine) boot(ctx context.Context) error {
+	if m.cluster.network == nil || m.first != nil {
+		return nil
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	ready, booted, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer ready.Close() //nolint:errcheck // read to its end below
+	first := exec.CommandContext(context.WithoutCancel(ctx), exe)
+	first.Env = []string{roleEnv + "=" + roleMachine, diskEnv + "=" + m.disk, hostEnv + "=" + m.name}
+	first.Stderr = os.Stderr
+	first.ExtraFiles = []*os.File{booted}
+	first.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
+	}
+	err = first.Start()
+	_ = booted.Close()
+	if err != nil {
+		return fmt.Errorf("start the first process of machine %s: %w", m.name, err)
+	}
+	if said, _ := io.ReadAll(ready); string(said) != "ready" {
+		return fmt.Errorf("boot machine %s: its first process said %q, and ended: %w", m.name, said, first.Wait())
+	}
+	m.first, m.pidNS = first, pidNamespace(first.Process.Pid)
+	if m.netNS, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", first.Process.Pid)); err != nil {
+		return fmt.Errorf("find the network of machine %s: %w", m.name, err)
+	}
+	if err := m.cluster.network.plug(m.netNS, m.host); err != nil {
+		return fmt.Errorf("plug machine %s into the switch: %w", m.name, err)
+	}
+	return nil
+}
+
+// initMachine is the first process of a machine: mounts, then reaping for ever.
+func initMachine() int {
+	booted := os.NewFile(3, "booted")
+	if err := mountMachine(os.Getenv(diskEnv), os.Getenv(hostEnv)); err != nil {
+		_, _ = fmt.Fprint(booted, err)
+		return 1
+	}
+	_, _ = fmt.Fprint(booted, "ready")
+	_ = booted.Close()
+	reap(0)
+	return 0
+}
+
+// mountMachine gives the machine its own process table, shared memory and /run, with its disk, and
+// only its disk, in it.
+func mountMachine(disk, hostname string) error {
+	if err := unix.Sethostname([]byte(hostname)); err != nil {
+		return fmt.Errorf("set the host name: %w", err)
+	}
+	if err := mountProc(); err != nil {
+		return err
+	}
+	dir, err := os.Open(disk) // a handle, as the path disappears under the new /run
+	if err != nil {
+		return err
+	}
+	defer dir.Close() //nolint:errcheck // only held for the mount
+	for _, dir := range []string{"/dev/shm", "/run"} {
+		if err := mountTmpfs(dir); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(insideDisk, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount(fmt.Sprintf("/proc/self/fd/%d", dir.Fd()), insideDisk, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("mount the disk: %w", err)
+	}
+	return nil
+}
+
+// enter moves the calling thread into the machine for what it starts next. The caller has locked
+// the thread and lets it end.
+func (m *machine) enter() error {
+	// Threads of a process share their root and working directory; a thread that enters another mount namespace may not.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return err
+	}
+	for _, ns := range []struct {
+		name string
+		flag int
+	}{{"net", unix.CLONE_NEWNET}, {"ipc", unix.CLONE_NEWIPC}, {"uts", unix.CLONE_NEWUTS}, {"pid", unix.CLONE_NEWPID}, {"mnt", unix.CLONE_NEWNS}} {
+		file, err := os.Open(fmt.Sprintf("/proc/%d/ns/%s", m.first.Process.Pid, ns.name))
+		if err != nil {
+			return err
+		}
+		err = unix.Setns(int(file.Fd()), ns.flag)
+		_ = file.Close()
+		if err != nil {
+			return fmt.Errorf("enter the %s namespace of machine %s: %w", ns.name, m.name, err)
+		}
+	}
+	return nil
+}
+
+// launch starts a program on the machine as an unprivileged user in its own session, its output appended to the log.
+func (m *machine) launch(spec provider.Spec, log *os.File) (*exec.Cmd, error) {
+	args := spec.Args
+	if m.cluster.network != nil {
+		args = append([]string{"unshare", "--user", fmt.Sprintf("--map-user=%d", nobody), fmt.Sprintf("--map-group=%d", nobody), "--"}, args...)
+	}
+	path, err := exec.LookPath(args[0])
+	if err != nil {
+		return nil, fmt.Errorf("find the program of instance %s: %w", spec.Name, err)
+	}
+	cmd := &exec.Cmd{Path: path, Args: args, Env: spec.Env, Dir: filepath.Join(m.insideDisk(), spec.Name), Stdout: log, Stderr: log}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if m.cluster.network == nil && os.Getuid() == 0 {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	}
+	started := make(chan error, 1)
+	go func() {
+		if m.cluster.network != nil {
+			runtime.LockOSThread() // and never unlocked: the thread stays in the machine, and ends
+			if err := m.enter(); err != nil {
+				started <- err
+				return
+			}
+		}
+		started <- cmd.Start()
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start instance %s on machine %s: %w", spec.Name, m.name, err)
+	}
+	return cmd, nil
+}
+
+func (m *machine) insideDisk() string {
+	if m.cluster.network != nil {
+		return insideDisk
+	}
+	return m.disk
+}
+
+// Crash implements [provider.Node]: with its first process, the kernel kills everything on the machine.
+func (m *machine) Crash(ctx context.Context) error {
+	if m.cluster.network == nil {
+		return m.processNode.Crash(ctx)
+	}
+	m.cluster.mu.Lock()
+	defer m.cluster.mu.Unlock()
+	return m.powerOff()
+}
+
+func (m *machine) powerOff() error {
+	if m.first == nil {
+		return nil
+	}
+	if err := m.first.Process.Kill(); err != nil {
+		return fmt.Errorf("kill the first process of machine %s: %w", m.name, err)
+	}
+	_ = m.first.Wait() // returns when everything in its process namespace is gone
+	_ = m.netNS.Close()
+	m.first, m.netNS, m.pidNS = nil, nil, ""
+	return nil
+}
+
+// Start implements [provider.Node].
+func (m *machine) Start(ctx context.Context) error {
+	m.cluster.mu.Lock()
+	defer m.cluster.mu.Unlock()
+	if err := m.boot(ctx); err != nil {
+		return err
+	}
+	for _, i := range m.cluster.instances {
+		if i.machine != m {
+			continue
+		}
+		if err := i.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Isolate implements [provider.Machine].
+func (m *machine) Isolate(context.Context) error { return m.cluster.setIsolated(m, true) }
+
+// Rejoin implements [provider.Machine].
+func (m *machine) Rejoin(context.Context) error { return m.cluster.setIsolated(m, false) }
+
+// Reach implements [provider.Machine].
+func (m *machine) Reach(ctx context.Context, address string) error {
+	conn, err := m.dial(ctx, address)
+	if err != nil {
+		return fmt.Errorf("reach %s from machine %s: %w", address, m.name, err)
+	}
+	return conn.Close()
+}
+
+func (m *machine) dial(ctx context.Context, address string) (net.Conn, error) {
+	m.cluster.mu.Lock()
+	ns := m.netNS
+	m.cluster.mu.Unlock()
+	if m.cluster.network == nil {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(m.address)}}
+		return dialer.DialContext(ctx, "tcp", address)
+	}
+	if ns == nil {
+		return nil, fmt.Errorf("machine %s is down", m.name)
+	}
+	return dialWithin(ctx, ns, "tcp", address)
+}
