@@ -1,0 +1,174 @@
+package faultcalc
+
+import "iter"
+
+// transversals yields every minimal transversal (minimal hitting set) of the
+// family, in an order that depends on the family alone. The family {∅} has
+// none; the empty family has the one transversal ∅.
+//
+// Algorithm: MMCS of Murakami and Uno (arXiv 1102.3813), depth first, memory
+// linear in the family. Per edge it keeps the number of chosen nodes that hit
+// it and the XOR of their indices, which is the chosen node itself while there
+// is only one; a step then costs the degree of one node, and a chosen node is
+// redundant exactly when it is the only one of no edge.
+func transversals(f *family) iter.Seq[Set] {
+	return func(yield func(Set) bool) {
+		if f.hasEmpty() {
+			return
+		}
+		e := newSparseEngine(f)
+		e.yield = yield
+		e.run()
+	}
+}
+
+// sparseEngine is the state of one depth-first walk.
+type sparseEngine struct {
+	edges, at csr // nodes of each edge, edges at each node
+
+	hits    []int32 // per edge: chosen nodes in it
+	hitter  []int32 // per edge: XOR of those nodes
+	private []int32 // per chosen node: edges that only it hits
+	open    []int32 // per edge: candidates in it
+	cand    []bool  // per node: may still be chosen
+	chosen  Set
+
+	uncovered []int32 // edges without a chosen node, in any order
+	where     []int32 // per edge: its position in uncovered
+
+	trail []int32 // candidates taken away, to be given back
+	yield func(Set) bool
+}
+
+func newSparseEngine(f *family) *sparseEngine {
+	m := f.edges.len()
+	e := &sparseEngine{
+		edges: f.edges, at: f.inverse(),
+		hits: make([]int32, m), hitter: make([]int32, m), open: make([]int32, m),
+		private: make([]int32, f.n), cand: make([]bool, f.n), chosen: newSet(f.n),
+		uncovered: make([]int32, m), where: make([]int32, m),
+	}
+	for i := range m {
+		e.uncovered[i], e.where[i] = int32(i), int32(i)
+		e.open[i] = int32(len(f.edges.row(i)))
+	}
+	for v := range e.cand {
+		e.cand[v] = len(e.at.row(v)) > 0
+	}
+	return e
+}
+
+// run walks the subtree of the current state; it returns false when the
+// consumer has had enough.
+func (e *sparseEngine) run() bool {
+	if len(e.uncovered) == 0 {
+		return e.yield(e.chosen)
+	}
+	branch := e.pick()
+	if e.open[branch] == 0 {
+		return true
+	}
+	mark := len(e.trail)
+	for _, v := range e.edges.row(int(branch)) {
+		if e.cand[v] {
+			e.drop(v)
+		}
+	}
+	taken := e.trail[mark:]
+	more := true
+	for _, v := range taken {
+		needed := e.choose(v)
+		if needed {
+			more = e.run()
+		}
+		e.unchoose(v)
+		if !more {
+			return false
+		}
+		// v is a candidate again for its later siblings, unless it makes a
+		// chosen node redundant, which it then does below them too.
+		if needed {
+			e.restore(v)
+		}
+	}
+	for _, v := range taken {
+		if !e.cand[v] {
+			e.restore(v)
+		}
+	}
+	e.trail = e.trail[:mark]
+	return true
+}
+
+// pick returns an uncovered edge with the fewest candidates, the first such in
+// the order of the family.
+func (e *sparseEngine) pick() int32 {
+	best := e.uncovered[0]
+	for _, i := range e.uncovered {
+		if e.open[i] < e.open[best] || e.open[i] == e.open[best] && i < best {
+			best = i
+		}
+	}
+	return best
+}
+
+func (e *sparseEngine) drop(v int32) {
+	e.cand[v] = false
+	e.trail = append(e.trail, v)
+	for _, i := range e.at.row(int(v)) {
+		e.open[i]--
+	}
+}
+
+func (e *sparseEngine) restore(v int32) {
+	e.cand[v] = true
+	for _, i := range e.at.row(int(v)) {
+		e.open[i]++
+	}
+}
+
+// choose adds v and says whether every chosen node is still needed.
+func (e *sparseEngine) choose(v int32) bool {
+	e.chosen.add(int(v))
+	ok := true
+	for _, i := range e.at.row(int(v)) {
+		switch e.hits[i]++; e.hits[i] {
+		case 1:
+			e.private[v]++
+			e.cover(i)
+		case 2:
+			u := e.hitter[i]
+			if e.private[u]--; e.private[u] == 0 {
+				ok = false
+			}
+		}
+		e.hitter[i] ^= v
+	}
+	return ok
+}
+
+// unchoose reverses the latest choose.
+func (e *sparseEngine) unchoose(v int32) {
+	e.chosen.remove(int(v))
+	for _, i := range e.at.row(int(v)) {
+		e.hitter[i] ^= v
+		switch e.hits[i]--; e.hits[i] {
+		case 0:
+			e.private[v]--
+			e.uncover(i)
+		case 1:
+			e.private[e.hitter[i]]++
+		}
+	}
+}
+
+func (e *sparseEngine) cover(i int32) {
+	last := e.uncovered[len(e.uncovered)-1]
+	e.uncovered[e.where[i]], e.where[last] = last, e.where[i]
+	e.uncovered = e.uncovered[:len(e.uncovered)-1]
+}
+
+func (e *sparseEngine) uncover(i int32) {
+	e.where[i] = int32(len(e.uncovered))
+	e.uncovered = append(e.uncovered, i)
+}

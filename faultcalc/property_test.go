@@ -1,0 +1,193 @@
+package faultcalc_test
+
+import (
+	"errors"
+	"iter"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/cutset-dev/cutset/faultcalc"
+)
+
+func collect(m *faultcalc.Model, sets iter.Seq[faultcalc.Set]) [][]string {
+	var list [][]string
+	for s := range sets {
+		list = append(list, m.Names(s))
+	}
+	return list
+}
+
+func clones(sets iter.Seq[faultcalc.Set]) []faultcalc.Set {
+	var list []faultcalc.Set
+	for s := range sets {
+		list = append(list, s.Clone())
+	}
+	return list
+}
+
+// same reports a difference and the topology is printed by rapid's shrinker.
+func same(t *rapid.T, what string, got, want any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Fatalf("%s (-oracle +faultcalc):\n%s", what, d)
+	}
+}
+
+func TestEverythingAgreesWithBruteForce(t *testing.T) { rapid.Check(t, checkAgainstOracle) }
+
+func FuzzEverythingAgreesWithBruteForce(f *testing.F) { f.Fuzz(rapid.MakeFuzz(checkAgainstOracle)) }
+
+func checkAgainstOracle(t *rapid.T) {
+	topo := randomTopology(t)
+	if err := topo.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	level := rapid.SampledFrom(levels).Draw(t, "level")
+	m, err := faultcalc.Compile(topo, "t", level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newOracle(topo, "t", level)
+	same(t, "nodes", m.Nodes(), o.all)
+	same(t, "affected", append([]string{}, m.Names(m.Affected())...), append([]string{}, o.affected...))
+	checkStatus(t, m, o)
+	x := o.exact()
+	checkExact(t, m, o, x)
+	checkPublished(t, m, o)
+	checkPlan(t, m, o, x)
+}
+
+func checkStatus(t *rapid.T, m *faultcalc.Model, o *oracle) {
+	o.subsets(func(failed map[string]bool) {
+		s, err := m.SetOf(o.sorted(failed)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := m.Status(s)
+		same(t, "availability", st.Availability, o.availability(failed))
+		same(t, "availability alone", m.Availability(s), st.Availability)
+		same(t, "shards down", st.UnavailableShards(), o.down(failed))
+		for i, sh := range o.table.Shards {
+			same(t, "shard", st.Shards[i], o.shard(sh, failed))
+		}
+	})
+}
+
+func checkExact(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
+	same(t, "minimal cut sets", collect(m, m.MinimalCutSets()), x.cuts)
+	keepers := collect(m, m.MinimalKeeperSets())
+	o.sortSets(keepers)
+	same(t, "minimal keeper sets", keepers, x.keepers)
+	facets := collect(m, m.MaximalSurvivableSets())
+	o.sortSets(facets)
+	same(t, "maximal survivable sets", facets, x.facets)
+	spof := []string{}
+	for _, c := range x.cuts {
+		if len(c) == 1 {
+			spof = append(spof, c[0])
+		}
+	}
+	same(t, "single points of failure", m.Names(m.SinglePointsOfFailure()), spof)
+}
+
+func checkPublished(t *rapid.T, m *faultcalc.Model, o *oracle) {
+	p, err := m.Published()
+	for _, s := range o.table.Shards {
+		if r, _ := o.rule(s); r != faultcalc.RuleAny {
+			if !errors.Is(err, faultcalc.ErrNotAny) {
+				t.Fatalf("published with rule %s: %v", r, err)
+			}
+			return
+		}
+	}
+	if !o.available(nil) {
+		if !errors.Is(err, faultcalc.ErrAlreadyUnavailable) || len(clones(p.FaultFactors())) > 0 || p.PowerSetSize().Sign() != 0 {
+			t.Fatalf("published on an unavailable table: %v, %v", err, p)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, minimal, factors := o.published()
+	same(t, "B", m.Names(p.Keepers), b)
+	same(t, "minimal subsets", collect(m, p.MinimalSubsets()), minimal)
+	got := collect(m, p.FaultFactors())
+	o.sortSets(got)
+	o.sortSets(factors)
+	for i := range factors {
+		factors[i] = append([]string{}, factors[i]...)
+	}
+	same(t, "fault factors", got, factors)
+	gray := clones(p.PowerSetGray())
+	slices.SortFunc(gray, faultcalc.Set.Compare)
+	if !slices.EqualFunc(gray, clones(p.PowerSet()), faultcalc.Set.Equal) {
+		t.Fatal("the power set in Gray-code order, sorted, is another than the power set")
+	}
+}
+
+func checkPlan(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
+	spec := faultcalc.PlanSpec{
+		Boundary:  rapid.Bool().Draw(t, "boundary"),
+		Published: rapid.Bool().Draw(t, "published"),
+		MaxSize:   rapid.IntRange(0, 3).Draw(t, "max size"),
+	}
+	ids := map[string]bool{}
+	var sets [][]string
+	for f := range m.Plan(spec) {
+		if ids[f.ID] {
+			t.Fatalf("%s is planned twice", f.ID)
+		}
+		ids[f.ID] = true
+		failed := map[string]bool{}
+		for _, n := range f.Nodes {
+			failed[n] = true
+		}
+		same(t, "prediction of "+f.ID, f.Predict, o.availability(failed))
+		same(t, "shards of "+f.ID, f.UnavailableShards, append([]int{}, o.down(failed)...))
+		if (f.Class == faultcalc.ClassControl) != (len(f.Nodes) == 0) {
+			t.Fatalf("%s has class %s", f.ID, f.Class)
+		}
+		sets = append(sets, f.Nodes)
+	}
+	want := map[string]bool{}
+	add := func(list [][]string) {
+		for _, s := range list {
+			set, err := m.SetOf(s...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[m.ID(set)] = true
+		}
+	}
+	if spec.Boundary {
+		add(x.cuts)
+		add(x.facets)
+	}
+	if p, err := m.Published(); spec.Published && err == nil {
+		add(collect(m, p.FaultFactors()))
+	}
+	if spec.MaxSize > 0 {
+		o.subsets(func(failed map[string]bool) {
+			if len(failed) <= spec.MaxSize {
+				add([][]string{o.sorted(failed)})
+			}
+		})
+	}
+	same(t, "planned ids", ids, want)
+
+	c := m.Coverage(func(yield func(faultcalc.Set) bool) {
+		for _, names := range sets {
+			if s, err := m.SetOf(names...); err != nil || !yield(s) {
+				return
+			}
+		}
+	})
+	same(t, "decided", c.Decided.String(), o.decided(sets).String())
+	if spec.Boundary && c.DecidedShare != 1 {
+		t.Fatalf("the boundary decides %v of all fault sets", c.DecidedShare)
+	}
+}
