@@ -36,8 +36,8 @@ type Class struct {
 	// StarveAfter is how long the head of the queue waits before it goes first, once. Default 5 s.
 	StarveAfter time.Duration `json:"starveAfter,omitempty"`
 	// ShedAt is the scarcity (0..1) from which new commands of this class are refused. 0 means the
-	// default by rank: .70 for the lowest class, .85 for the next, .95 for all others. The class
-	// with the highest weight is never shed.
+	// default by rank: .70 for the lowest class, .85 for the next, .95 for all others; negative means
+	// never. The class with the highest weight is never shed.
 	ShedAt float64 `json:"shedAt,omitempty"`
 	// Tier says how a given-up command of this class is reported. Default TierLow.
 	Tier Tier `json:"tier"`
@@ -89,7 +89,8 @@ type Retry struct {
 func DefaultClasses() []Class {
 	return []Class{
 		{
-			Name: "probe", Weight: 1, MaxParallel: 8, Tier: TierLow,
+			// A harness that stops looking cannot judge, so probes are not shed.
+			Name: "probe", Weight: 1, MaxParallel: 8, Tier: TierLow, ShedAt: -1,
 			Timeout: Timeout{Base: 3 * time.Second, Max: 20 * time.Second},
 			Retry:   Retry{Max: 2, Ratio: .2},
 		},
@@ -171,7 +172,7 @@ func (c Class) validate() error {
 	if c.Retry.Max < 0 || c.Retry.Ratio < 0 || c.Retry.Backoff < 0 || c.Retry.MaxBackoff < 0 || c.Retry.MaxElapsed < 0 {
 		bad("retry: no value may be negative")
 	}
-	if c.ShedAt < 0 || c.ShedAt > 1 {
+	if c.ShedAt > 1 {
 		bad("shedAt %v: scarcity is in 0..1", c.ShedAt)
 	}
 	if c.Tier < TierLow || c.Tier > TierCritical {

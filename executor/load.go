@@ -89,7 +89,7 @@ func (e *Executor) tick(now time.Time) {
 // shedByLoad starts or ends the refusal of one class; above is the next heavier class.
 func (e *Executor) shedByLoad(l, above *level, scarcity float64, now time.Time) {
 	s := &l.shed
-	if scarcity >= l.ShedAt {
+	if l.ShedAt > 0 && scarcity >= l.ShedAt {
 		s.over++
 	} else {
 		s.over = 0
@@ -100,7 +100,7 @@ func (e *Executor) shedByLoad(l, above *level, scarcity float64, now time.Time) 
 		s.wait = 0
 	}
 	switch {
-	case !s.on && (s.over >= shedLooks || s.wait >= shedLooks):
+	case !s.on && l.ShedAt > 0 && (s.over >= shedLooks || s.wait >= shedLooks):
 		s.on = true
 		why := fmt.Sprintf("%s scarcity %.2f", e.load.Resource, scarcity)
 		if s.over < shedLooks {
