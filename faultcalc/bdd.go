@@ -1,13 +1,9 @@
 package faultcalc
 
 import (
-	"errors"
 	"math/big"
 	"slices"
 )
-
-// errTooLarge says that a decision diagram outgrew its node budget.
-var errTooLarge = errors.New("decision diagram outgrew its budget")
 
 // bddBudget is the default number of diagram nodes (some 100 MB at most).
 const bddBudget = 1 << 21
@@ -69,7 +65,7 @@ func hittingSets(f *family, levelOf []int32, vars, budget int) (*bdd, int32, err
 		memo := map[[2]int32]int32{}
 		root = b.conjoin(root, c, 0, memo)
 		if len(b.level) > budget {
-			return nil, 0, errTooLarge
+			return nil, 0, ErrTooLarge
 		}
 	}
 	return b, root, nil
@@ -135,64 +131,12 @@ func countHitting(f *family, universe, budget int) (*big.Int, error) {
 	if f.hasEmpty() {
 		return new(big.Int), nil
 	}
-	levelOf, vars := levels(f)
+	levelOf, nodeAt := levels(f)
+	vars := len(nodeAt)
 	b, root, err := hittingSets(f, levelOf, vars, budget)
 	if err != nil {
 		return nil, err
 	}
 	c := b.count(root)
 	return c.Lsh(c, uint(universe-vars)), nil
-}
-
-// levels numbers the nodes that are in some edge, component by component, so
-// that independent parts of a diagram lie one below the other.
-func levels(f *family) (levelOf []int32, vars int) {
-	levelOf = make([]int32, f.n)
-	for _, comp := range components(f) {
-		for _, v := range comp {
-			levelOf[v] = int32(vars)
-			vars++
-		}
-	}
-	return levelOf, vars
-}
-
-// components groups the nodes that are in some edge by connectedness: each
-// group ascending, groups by their first node.
-func components(f *family) [][]int32 {
-	parent := make([]int32, f.n)
-	for i := range parent {
-		parent[i] = -1
-	}
-	find := func(v int32) int32 {
-		for parent[v] != v {
-			parent[v] = parent[parent[v]]
-			v = parent[v]
-		}
-		return v
-	}
-	for e := range f.edges.len() {
-		row := f.edges.row(e)
-		for _, v := range row {
-			if parent[v] < 0 {
-				parent[v] = v
-			}
-			a, b := find(row[0]), find(v)
-			parent[max(a, b)] = min(a, b)
-		}
-	}
-	at := make([]int, f.n)
-	var groups [][]int32
-	for v := range parent {
-		if parent[v] < 0 {
-			continue
-		}
-		root := find(int32(v))
-		if root == int32(v) {
-			at[v] = len(groups)
-			groups = append(groups, nil)
-		}
-		groups[at[root]] = append(groups[at[root]], int32(v))
-	}
-	return groups
 }

@@ -20,6 +20,9 @@ var (
 	// ErrTooWide says that shards have so many replicas under a quorum rule
 	// that their minimal cut sets can't be listed.
 	ErrTooWide = errors.New("too many minimal cut sets")
+	// ErrTooLarge says that an exact figure outgrew its memory budget. It never
+	// stands for a wrong figure: there is none then.
+	ErrTooLarge = errors.New("the exact figure outgrew its memory budget")
 	// ErrNotAny says that the published method was asked for a table with a
 	// rule other than [RuleAny], for which it is not defined.
 	ErrNotAny = errors.New("the published method is defined for rule any only")

@@ -56,6 +56,7 @@ func checkAgainstOracle(t *rapid.T) {
 	checkStatus(t, m, o)
 	x := o.exact()
 	checkExact(t, m, o, x)
+	checkAnalysis(t, m, o, x)
 	checkPublished(t, m, o)
 	checkPlan(t, m, o, x)
 }
