@@ -61,8 +61,9 @@ type Machine interface {
 	Isolate(ctx context.Context) error
 	// Rejoin takes Isolate back.
 	Rejoin(ctx context.Context) error
-	// Reach opens and closes a TCP connection to address from within the machine.
-	Reach(ctx context.Context, address string) error
+	// Isolated tries to connect from this machine to its peers and the other way round, and says what it saw.
+	// The machine is isolated when none of that works.
+	Isolated(ctx context.Context) (isolated bool, seen string, err error)
 }
 
 // Instance is a node whose supervisor and server can fail apart from each other.

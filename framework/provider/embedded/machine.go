@@ -9,7 +9,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -232,25 +235,79 @@ func (m *machine) Isolate(context.Context) error { return m.cluster.setIsolated(
 // Rejoin implements [provider.Machine].
 func (m *machine) Rejoin(context.Context) error { return m.cluster.setIsolated(m, false) }
 
-// Reach implements [provider.Machine].
-func (m *machine) Reach(ctx context.Context, address string) error {
-	conn, err := m.dial(ctx, address)
+// Isolated implements [provider.Machine].
+func (m *machine) Isolated(ctx context.Context) (isolated bool, seen string, err error) {
+	const patience = 300 * time.Millisecond // on one bridge a connection takes microseconds
+	var mu sync.Mutex
+	var connected, tried []string
+	var tries sync.WaitGroup
+	for _, name := range m.cluster.order {
+		peer := m.cluster.machines[name]
+		for _, way := range [][2]*machine{{m, peer}, {peer, m}} {
+			if peer == m || way[0].isDown() || way[1].isDown() {
+				continue
+			}
+			label := way[0].name + " to " + way[1].name
+			tried = append(tried, label)
+			tries.Go(func() {
+				within, cancel := context.WithTimeout(ctx, patience)
+				defer cancel()
+				if way[0].connects(within, way[1]) {
+					mu.Lock()
+					connected = append(connected, label)
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	tries.Wait()
+	slices.Sort(connected)
+	if len(tried) == 0 {
+		return false, "", fmt.Errorf("tell whether machine %s is isolated: it has no peer that is up", m.name)
+	}
+	return len(connected) == 0, fmt.Sprintf("tried %v; connected: %v", tried, connected), ctx.Err()
+}
+
+func (m *machine) isDown() bool {
+	m.cluster.mu.Lock()
+	defer m.cluster.mu.Unlock()
+	return m.cluster.network != nil && m.first == nil
+}
+
+// connects tells whether a connection from this machine to the other one comes about. It brings its
+// own listener, so that the answer does not depend on what else runs there.
+func (m *machine) connects(ctx context.Context, to *machine) bool {
+	var listener net.Listener
+	listen := func() (err error) {
+		var config net.ListenConfig
+		listener, err = config.Listen(ctx, "tcp", net.JoinHostPort(to.address, "0"))
+		return err
+	}
+	var err error
+	if to.cluster.network == nil {
+		err = listen()
+	} else {
+		err = within(to.netNS, listen)
+	}
+	if err != nil {
+		return false
+	}
+	defer listener.Close() //nolint:errcheck // nothing was written
+	return m.reach(ctx, listener.Addr().String()) == nil
+}
+
+// reach opens and closes a TCP connection from within the machine.
+func (m *machine) reach(ctx context.Context, address string) error {
+	var conn net.Conn
+	var err error
+	if m.cluster.network == nil {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(m.address)}}
+		conn, err = dialer.DialContext(ctx, "tcp", address)
+	} else {
+		conn, err = dialWithin(ctx, m.netNS, "tcp", address)
+	}
 	if err != nil {
 		return fmt.Errorf("reach %s from machine %s: %w", address, m.name, err)
 	}
 	return conn.Close()
-}
-
-func (m *machine) dial(ctx context.Context, address string) (net.Conn, error) {
-	m.cluster.mu.Lock()
-	ns := m.netNS
-	m.cluster.mu.Unlock()
-	if m.cluster.network == nil {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(m.address)}}
-		return dialer.DialContext(ctx, "tcp", address)
-	}
-	if ns == nil {
-		return nil, fmt.Errorf("machine %s is down", m.name)
-	}
-	return dialWithin(ctx, ns, "tcp", address)
 }

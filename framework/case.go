@@ -1,0 +1,280 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cutset-dev/cutset/executor"
+	"github.com/cutset-dev/cutset/faultcalc"
+	"github.com/cutset-dev/cutset/framework/fault"
+	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/plan"
+	"github.com/cutset-dev/cutset/framework/verdict"
+	"github.com/cutset-dev/cutset/framework/workload"
+)
+
+// caseRun is one case on its way.
+type caseRun struct {
+	*run
+	plan.Case
+	kind    fault.Kind
+	faults  map[string]fault.Fault // by node
+	traffic *workload.Traffic
+}
+
+// runCase does the case and judges it. The steps are those of history.PhaseName; whatever stops
+// them, what was injected is healed. An error is one of the harness: a problem on the way is in the
+// history, and the verdict says what it means.
+func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Verdict, error) {
+	k := &caseRun{run: r, Case: c, faults: map[string]fault.Fault{}}
+	r.say("[%d/%d] %s", number, len(r.plan.Cases), c.Sentence)
+	r.alerts.begin(c.ID)
+	if c.Kind != plan.Control {
+		var err error
+		if k.kind, err = fault.ByName(c.Level, c.Kind); err != nil {
+			return verdict.Verdict{}, err
+		}
+		for _, node := range c.Nodes {
+			if k.faults[node], err = k.kind.On(r.cluster, node); err != nil {
+				return verdict.Verdict{}, err
+			}
+		}
+	}
+	k.begin()
+	k.traffic = r.clients.Start(ctx, c.ID)
+	if k.steady(ctx) {
+		k.breakAndHeal(ctx)
+	}
+	// The end is recorded in any case: with Ctrl-C, too, the database is left whole and the history complete.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.redundancy)
+	defer cancel()
+	k.primaries(end)
+	k.traffic.Stop()
+	k.reached(history.Ended)
+	for _, shard := range r.plan.Shards {
+		if err := r.audit(end, c.ID, shard); err != nil {
+			r.log.Error("audit", "case", c.ID, "error", err)
+		}
+	}
+	return r.judge(c.ID)
+}
+
+// begin opens the case in the history.
+func (k *caseRun) begin() {
+	planned := &history.Planned{
+		Kind: k.Kind, Level: string(k.Level), Nodes: k.Nodes, Shards: k.plan.Shards, Unavailable: k.Unavailable,
+		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic},
+	}
+	if k.kind.Settles {
+		planned.Budget.Settle = settle
+	}
+	k.record.Add(history.Record{Case: k.ID, Planned: planned})
+	k.reached(history.Started)
+}
+
+func (k *caseRun) reached(name history.PhaseName) {
+	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name}})
+	k.record.Add(history.Record{Load: &history.Load{Factor: k.commands.LoadFactor()}})
+}
+
+// failed records why a step was not reached.
+func (k *caseRun) failed(name history.PhaseName, blame verdict.Blame, err error) {
+	if errors.Is(err, context.Canceled) {
+		blame = verdict.Harness // interrupted
+	}
+	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name, Problem: err.Error(), Blame: string(blame)}})
+}
+
+// steady waits until everything is as it should be before a fault: redundant, with traffic, and where
+// the plan thinks it is.
+func (k *caseRun) steady(ctx context.Context) bool {
+	err := k.wait(ctx, k.config.redundancy, "full redundancy before the fault", k.target.Redundant)
+	if err == nil {
+		err = k.wait(ctx, k.config.redundancy, "enough traffic before the fault", func(context.Context) error {
+			for _, shard := range k.run.plan.Shards {
+				for _, kind := range []history.OpKind{history.OpWrite, history.OpRead} {
+					if count, _ := k.traffic.Served(shard, kind); count < 2*minimumTraffic {
+						return fmt.Errorf("shard %d served %d %ss of %d", shard, count, kind, 2*minimumTraffic)
+					}
+				}
+			}
+			return nil
+		})
+	}
+	if err == nil {
+		err = k.unmoved(ctx)
+	}
+	if err != nil {
+		k.failed(history.Steady, verdict.Infrastructure, err)
+		return false
+	}
+	k.primaries(ctx)
+	k.reached(history.Steady)
+	return true
+}
+
+// unmoved checks that the topology is still the one of the plan.
+func (k *caseRun) unmoved(ctx context.Context) error {
+	topology, err := k.target.Discover(ctx, k.target.Entry())
+	if err != nil {
+		return err
+	}
+	if now := plan.Fingerprint(topology); now != k.run.plan.Fingerprint {
+		return fmt.Errorf("the topology moved: its fingerprint is %s, and the plan was made for %s", now, k.run.plan.Fingerprint)
+	}
+	return nil
+}
+
+// primaries records who is primary. Not to know is no problem of the case.
+func (k *caseRun) primaries(ctx context.Context) {
+	primaries, err := k.target.Primaries(ctx)
+	if err != nil {
+		k.log.Warn("primaries", "case", k.ID, "error", err)
+	}
+	k.record.Add(history.Record{Case: k.ID, Roles: &history.Roles{Primaries: primaries}})
+}
+
+// breakAndHeal injects, holds and heals.
+func (k *caseRun) breakAndHeal(ctx context.Context) {
+	if !k.look(ctx, "before", false) {
+		return
+	}
+	k.reached(history.Inject)
+	err := k.each(ctx, "fault", "inject "+k.Kind, func(ctx context.Context, f fault.Fault) error { return f.Inject(ctx) })
+	switch {
+	case err != nil:
+		k.failed(history.Bit, verdict.Harness, err)
+	case k.look(ctx, "bit", true):
+		k.reached(history.Bit)
+		k.hold(ctx)
+		k.look(ctx, "lasted", true)
+	}
+	k.heal(context.WithoutCancel(ctx))
+}
+
+// look records for every node whether its fault is active, and tells whether all are as wanted. Proofs go
+// through the executor like everything else.
+func (k *caseRun) look(ctx context.Context, when string, want bool) bool {
+	all := true
+	for _, node := range k.Nodes {
+		type proof struct {
+			active bool
+			seen   string
+		}
+		p, err := executor.Do(ctx, k.commands, executor.Command[proof]{
+			Name: "prove " + k.Kind, Class: "probe", Target: node, Idempotent: true,
+			Run: func(ctx context.Context, _ executor.Attempt) (proof, error) {
+				active, seen, err := k.faults[node].Active(ctx)
+				return proof{active, seen}, err
+			},
+		})
+		if err != nil {
+			p = proof{!want, err.Error()}
+		}
+		k.record.Add(history.Record{Case: k.ID, Fault: &history.Fault{Node: node, When: when, Active: p.active, Seen: p.seen}})
+		all = all && p.active == want
+	}
+	return all
+}
+
+// each does something to every fault of the set at once.
+func (k *caseRun) each(ctx context.Context, class, what string, do func(context.Context, fault.Fault) error) error {
+	var group errgroup.Group
+	for node, f := range k.faults {
+		group.Go(func() error {
+			_, err := executor.Do(ctx, k.commands, executor.Command[struct{}]{
+				Name: what, Class: class, Target: node, Idempotent: true,
+				Run: func(ctx context.Context, _ executor.Attempt) (struct{}, error) { return struct{}{}, do(ctx, f) },
+			})
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// hold keeps the fault in force for its time, and for as long as it takes to see what was predicted: until every
+// shard that must be available serves again, or has used up its budget.
+func (k *caseRun) hold(ctx context.Context) {
+	least := k.config.hold
+	if k.kind.Settles && k.Predict == faultcalc.Unavailable {
+		least += settle
+	}
+	began := time.Now()
+	_ = k.wait(ctx, max(least, k.config.outage)+2*time.Second, "the shards to serve", func(context.Context) error {
+		if held := time.Since(began); held < time.Duration(float64(least)*k.commands.LoadFactor()) {
+			return fmt.Errorf("held for %s", seconds(held))
+		}
+		return k.serving(began, k.Unavailable)
+	})
+}
+
+// serving returns nil when every shard but the excepted ones has served both kinds of operation of late.
+func (k *caseRun) serving(since time.Time, except []int) error {
+	const late = 500 * time.Millisecond
+	for _, shard := range k.run.plan.Shards {
+		if slices.Contains(except, shard) {
+			continue
+		}
+		for _, kind := range []history.OpKind{history.OpWrite, history.OpRead} {
+			if _, last := k.traffic.Served(shard, kind); last.Before(since) || time.Since(last) > late {
+				return fmt.Errorf("shard %d served its last %s %s ago", shard, kind, seconds(time.Since(last)))
+			}
+		}
+	}
+	return nil
+}
+
+// heal takes the faults back and waits for redundancy and service. It has a limit of its own.
+func (k *caseRun) heal(ctx context.Context) {
+	k.reached(history.Heal)
+	if err := k.each(ctx, "heal", "heal "+k.Kind, func(ctx context.Context, f fault.Fault) error { return f.Heal(ctx) }); err != nil {
+		k.failed(history.Healed, verdict.Harness, err)
+	}
+	k.look(ctx, "healed", false)
+	k.reached(history.Healed)
+	healed := time.Now()
+	err := k.wait(ctx, k.config.redundancy, "full redundancy after the heal", func(ctx context.Context) error {
+		if err := k.target.Redundant(ctx); err != nil {
+			return err
+		}
+		return k.serving(healed, nil)
+	})
+	if err != nil {
+		k.failed(history.Redundant, verdict.Product, err)
+		return
+	}
+	k.reached(history.Redundant)
+}
+
+// audit reads a shard back, once it can be reached.
+func (r *run) audit(ctx context.Context, caseID string, shard int) error {
+	_, err := executor.Do(ctx, r.commands, executor.Command[struct{}]{
+		Name: "audit", Class: "collect", Target: fmt.Sprintf("shard %d", shard), Idempotent: true,
+		Run: func(ctx context.Context, _ executor.Attempt) (struct{}, error) {
+			return struct{}{}, r.clients.Audit(ctx, caseID, shard)
+		},
+	})
+	return err
+}
+
+// judge reads the history back and judges the case from nothing else.
+func (r *run) judge(caseID string) (verdict.Verdict, error) {
+	if err := r.record.Flush(); err != nil {
+		return verdict.Verdict{}, err
+	}
+	verdicts, err := verdict.Judge(history.Read(r.own("history", ".jsonl")))
+	if err != nil {
+		return verdict.Verdict{}, err
+	}
+	v := verdicts[len(verdicts)-1]
+	if v.Case != caseID {
+		return verdict.Verdict{}, fmt.Errorf("the history ends with case %s, not %s", v.Case, caseID)
+	}
+	r.say("      %s in %s: %s", v.Outcome, seconds(v.Took), v.Summary())
+	return v, nil
+}

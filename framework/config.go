@@ -1,0 +1,91 @@
+package framework
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/cutset-dev/cutset/framework/provider/embedded"
+)
+
+// config is everything a user can set. Flags win over the environment, that over the suite, that over
+// the defaults. The environment's names are the flags', as CUTSET_BUDGET_CASES.
+type config struct {
+	provider, world, placement, caseID, output string
+	levels, kinds                              string
+	budgetCases, maxSize                       int
+	budgetTime, hold, outage, redundancy       time.Duration
+	seed                                       int64
+	planOnly                                   bool
+}
+
+// The defaults fit two cores and the default timers of the Patroni target: a failover takes 5 to 9 seconds there.
+const (
+	defaultLevels      = "machine,instance"
+	defaultBudgetCases = 14
+	defaultBudgetTime  = 7 * time.Minute
+	defaultHold        = 10 * time.Second
+	defaultOutage      = 15 * time.Second
+	defaultRedundancy  = 60 * time.Second
+	eachCase           = 25 * time.Second // what the plan reckons with
+	settle             = 10 * time.Second // for a machine that is cut off to notice
+	minimumTraffic     = 15               // operations of each kind and shard before a fault
+)
+
+var settings config
+
+// register declares the flags. The default of each is what the environment says.
+func (c *config) register(flags *flag.FlagSet) {
+	flags.StringVar(&c.provider, "provider", "embedded", "what the machines are made of: embedded")
+	flags.StringVar(&c.world, "world", string(embedded.Auto), "embedded: namespaces, loopback, or auto")
+	flags.StringVar(&c.placement, "placement", "", "YAML `file` with machines and shards (default: the built-in ring)")
+	flags.StringVar(&c.caseID, "case", "", "do only the case with this `id`")
+	flags.StringVar(&c.output, "output", "", "`directory` for runs (default: _output in the module's root)")
+	flags.StringVar(&c.levels, "levels", "", "fault levels, separated by commas (default: the suite's, or "+defaultLevels+")")
+	flags.StringVar(&c.kinds, "kinds", "", "fault kinds, separated by commas (default: the suite's, or all)")
+	flags.IntVar(&c.budgetCases, "budget-cases", 0, "do at most so many cases (default: the suite's, or "+fmt.Sprint(defaultBudgetCases)+")")
+	flags.DurationVar(&c.budgetTime, "budget-time", defaultBudgetTime, fmt.Sprintf("do at most so many cases as fit, at %s each", eachCase))
+	flags.IntVar(&c.maxSize, "max-size", 0, "fail at most so many nodes together (default: the suite's, or any)")
+	flags.DurationVar(&c.hold, "hold", defaultHold, "how long a fault lasts, at least")
+	flags.DurationVar(&c.outage, "budget-outage", defaultOutage, "how long a shard may be away where it must stay available, load-normalized")
+	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
+	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
+	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
+}
+
+// fromEnvironment sets every flag of ours that the environment names. It comes before the command line is parsed.
+func fromEnvironment(flags *flag.FlagSet) error {
+	var own config
+	names := flag.NewFlagSet("", flag.ContinueOnError)
+	own.register(names)
+	var failed error
+	names.VisitAll(func(f *flag.Flag) {
+		key := "CUTSET_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value := os.Getenv(key); value != "" {
+			if err := flags.Set(f.Name, value); err != nil {
+				failed = fmt.Errorf("%s=%s: %w; see -%s", key, value, err, f.Name)
+			}
+		}
+	})
+	return failed
+}
+
+// with fills in what the user left to the suite, and what the suite left to the defaults.
+func (c config) with(s Suite) config {
+	c.levels = cmp.Or(c.levels, strings.Join(s.Levels, ","), defaultLevels)
+	c.kinds = cmp.Or(c.kinds, strings.Join(s.Kinds, ","))
+	c.budgetCases = cmp.Or(c.budgetCases, s.BudgetCases, defaultBudgetCases)
+	c.maxSize = cmp.Or(c.maxSize, s.MaxSize)
+	return c
+}
+
+// list splits a flag's value at its commas.
+func list(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return strings.Split(value, ",")
+}

@@ -1,0 +1,252 @@
+// Package history is the append-only record of a run: what every client operation, every fault and
+// every command did, one JSON object a line. Verdicts are computed from it alone.
+package history
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Record is one line. Exactly one of the pointers is set.
+type Record struct {
+	// At is the time since the start of the run, on its monotonic clock, in nanoseconds. Of an
+	// operation it is the start.
+	At      time.Duration `json:"at"`
+	Case    string        `json:"case,omitempty"` // id of the case it belongs to
+	Run     *Run          `json:"run,omitempty"`
+	Planned *Planned      `json:"planned,omitempty"`
+	Phase   *Phase        `json:"phase,omitempty"`
+	Op      *Op           `json:"op,omitempty"`
+	Fault   *Fault        `json:"fault,omitempty"`
+	Load    *Load         `json:"load,omitempty"`
+	Roles   *Roles        `json:"roles,omitempty"`
+	Audit   *Audit        `json:"audit,omitempty"`
+	Command any           `json:"command,omitempty"` // an attempt of the executor
+	Alert   any           `json:"alert,omitempty"`   // a command that was given up
+}
+
+// Run opens the history.
+type Run struct {
+	ID    string    `json:"id"`
+	Began time.Time `json:"began"`
+}
+
+// Planned opens a case: what was to happen, and what it is judged by. Durations are in nanoseconds
+// of load-normalized time.
+type Planned struct {
+	Kind        string   `json:"kind"`
+	Level       string   `json:"level"`
+	Nodes       []string `json:"nodes"`
+	Shards      []int    `json:"shards"`      // all
+	Unavailable []int    `json:"unavailable"` // the ones that must not serve while the fault is active
+	Budget      Budget   `json:"budget"`
+}
+
+// Budget bounds what a target may take.
+type Budget struct {
+	Outage     time.Duration `json:"outage"`     // without service, where it is predicted to be available
+	Settle     time.Duration `json:"settle"`     // until it refuses, where it is predicted to be unavailable
+	Redundancy time.Duration `json:"redundancy"` // from the heal to all copies in place
+	Traffic    int           `json:"traffic"`    // operations of each kind that a shard serves before the fault
+}
+
+// PhaseName names a step of a case, in the order of the constants.
+type PhaseName string
+
+// The steps of a case. Each record marks the end of the step before.
+const (
+	Started   PhaseName = "started"   // clients are running
+	Steady    PhaseName = "steady"    // every shard has served enough
+	Inject    PhaseName = "inject"    // the first fault is about to be injected
+	Bit       PhaseName = "bit"       // every fault of the set is proven active
+	Heal      PhaseName = "heal"      // the first heal is about to be tried
+	Healed    PhaseName = "healed"    // no fault of the set is active any more
+	Redundant PhaseName = "redundant" // every copy is in place, and every shard serves
+	Ended     PhaseName = "ended"     // clients have stopped
+)
+
+// Phase says that a step was reached, or with Problem that it was not, and what was seen last.
+type Phase struct {
+	Name    PhaseName `json:"name"`
+	Problem string    `json:"problem,omitempty"`
+	// Blame of the problem: product, harness or infrastructure.
+	Blame string `json:"blame,omitempty"`
+}
+
+// OpKind is what a client does.
+type OpKind string
+
+// The operations.
+const (
+	OpWrite OpKind = "write"
+	OpRead  OpKind = "read"
+)
+
+// Outcome is what a client knows of its operation.
+type Outcome string
+
+// The outcomes. Unknown: it was sent, and no answer came, or one that promises less than the client asked for.
+const (
+	OK      Outcome = "ok"
+	Refused Outcome = "refused"
+	Unknown Outcome = "unknown"
+)
+
+// Op is one operation of one client.
+type Op struct {
+	Client  string        `json:"client"`
+	Shard   int           `json:"shard"`
+	Kind    OpKind        `json:"kind"`
+	ID      int64         `json:"id,omitempty"` // of the row it writes
+	Took    time.Duration `json:"took"`
+	Outcome Outcome       `json:"outcome"`
+	Server  string        `json:"server,omitempty"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// Fault is a look at one member of the fault set.
+type Fault struct {
+	Node   string `json:"node"`
+	When   string `json:"when"` // before, bit, lasted, healed
+	Active bool   `json:"active"`
+	Seen   string `json:"seen"`
+}
+
+// Load is a sample of how short this host is of CPU, memory or I/O: Factor is by how much a budget
+// stretches at that moment, 1 on an idle host.
+type Load struct {
+	Factor float64 `json:"factor"`
+}
+
+// Roles says who is primary of which shard.
+type Roles struct {
+	Primaries map[int]string `json:"primaries"`
+}
+
+// Audit is what a shard holds at the end of a case, of everything that was written in the run.
+type Audit struct {
+	Shard int `json:"shard"`
+	// Step is the distance of the ids that go to the same shard, and Ranges the ids that are there: the first and the
+	// last of each unbroken row of steps.
+	Step   int64      `json:"step"`
+	Ranges [][2]int64 `json:"ranges"`
+	Twice  []int64    `json:"twice,omitempty"` // ids that are there more than once
+}
+
+// Add adds the next higher id.
+func (a *Audit) Add(id int64) {
+	if last := len(a.Ranges) - 1; last >= 0 && a.Ranges[last][1]+a.Step == id {
+		a.Ranges[last][1] = id
+		return
+	}
+	a.Ranges = append(a.Ranges, [2]int64{id, id})
+}
+
+// Has tells whether the id is there.
+func (a *Audit) Has(id int64) bool {
+	at, found := slices.BinarySearchFunc(a.Ranges, id, func(r [2]int64, id int64) int { return cmp.Compare(r[0], id) })
+	return found || at > 0 && id <= a.Ranges[at-1][1] && (id-a.Ranges[at-1][0])%a.Step == 0
+}
+
+// Recorder appends to a history. It is safe for concurrent use.
+type Recorder struct {
+	began time.Time
+
+	mu   sync.Mutex
+	file *os.File
+	out  *bufio.Writer
+	err  error // the first
+}
+
+// Create starts a new history in the file, which must not exist.
+func Create(file, run string) (*Recorder, error) {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the caller's file
+	if err != nil {
+		return nil, fmt.Errorf("start the history: %w", err)
+	}
+	r := &Recorder{began: time.Now(), file: f, out: bufio.NewWriter(f)}
+	r.Add(Record{Run: &Run{ID: run, Began: r.began}})
+	return r, nil
+}
+
+// Now is the time since the start of the run.
+func (r *Recorder) Now() time.Duration { return time.Since(r.began) }
+
+// Since converts a time on this process's clock.
+func (r *Recorder) Since(t time.Time) time.Duration { return t.Sub(r.began) }
+
+// Add appends the record, stamped with the present time unless it has one. Everything but operations
+// and samples is flushed at once, so that a killed run leaves a history up to its last step. An error
+// is kept for Close, as no client can do anything about it.
+func (r *Recorder) Add(record Record) {
+	if record.At == 0 {
+		record.At = r.Now()
+	}
+	line, err := json.Marshal(record)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.err != nil {
+		return
+	}
+	if err == nil {
+		_, err = r.out.Write(append(line, '\n'))
+	}
+	if err == nil && record.Op == nil && record.Load == nil && record.Command == nil {
+		err = r.out.Flush()
+	}
+	r.err = err
+}
+
+// Flush writes out what is buffered.
+func (r *Recorder) Flush() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return errors.Join(r.err, r.out.Flush())
+}
+
+// Close ends the history and reports the first error that any of its records met.
+func (r *Recorder) Close() error {
+	if err := errors.Join(r.Flush(), r.file.Close()); err != nil {
+		return fmt.Errorf("write the history: %w", err)
+	}
+	return nil
+}
+
+// Read yields the records of a history file. A last line that was cut short, as by a kill, ends it without an error.
+func Read(file string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		f, err := os.Open(file) //nolint:gosec // the caller's file
+		if err != nil {
+			yield(Record{}, err)
+			return
+		}
+		defer f.Close() //nolint:errcheck // read only
+		in := bufio.NewReader(f)
+		for number := 1; ; number++ {
+			line, err := in.ReadBytes('\n')
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			var record Record
+			if err == nil {
+				err = json.Unmarshal(line, &record)
+			}
+			if err != nil {
+				yield(Record{}, fmt.Errorf("%s:%d: %w", file, number, err))
+				return
+			}
+			if !yield(record, nil) {
+				return
+			}
+		}
+	}
+}

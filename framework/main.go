@@ -1,0 +1,57 @@
+package framework
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/cutset-dev/cutset/framework/provider/embedded"
+)
+
+// entered guards against a suite that forgot its TestMain.
+var entered bool
+
+// Main is a suite's TestMain. It reads the configuration and, for the embedded provider, goes on in a
+// world of its own; it ends the process with the tests' exit code.
+func Main(m *testing.M) {
+	settings.register(flag.CommandLine)
+	err := fromEnvironment(flag.CommandLine)
+	if err == nil {
+		flag.Parse()
+		err = settings.check()
+	}
+	if err == nil {
+		err = embedded.Enter(embedded.Mode(settings.world))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cutset:", err)
+		os.Exit(2)
+	}
+	entered = true
+	os.Exit(m.Run())
+}
+
+// check finds what no run could be made of.
+func (c config) check() error {
+	if c.provider != "embedded" {
+		return fmt.Errorf("provider %q: write embedded", c.provider)
+	}
+	switch embedded.Mode(c.world) {
+	case embedded.Auto, embedded.Namespaces, embedded.Loopback:
+	default:
+		return fmt.Errorf("world %q: write auto, namespaces or loopback", c.world)
+	}
+	for _, d := range []struct {
+		flag  string
+		value int64
+	}{
+		{"budget-cases", int64(c.budgetCases)}, {"max-size", int64(c.maxSize)}, {"budget-time", int64(c.budgetTime)},
+		{"hold", int64(c.hold)}, {"budget-outage", int64(c.outage)}, {"budget-redundancy", int64(c.redundancy)},
+	} {
+		if d.value < 0 {
+			return fmt.Errorf("-%s is negative; write a number from 0 up", d.flag)
+		}
+	}
+	return nil
+}

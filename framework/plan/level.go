@@ -1,0 +1,169 @@
+package plan
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cutset-dev/cutset/faultcalc"
+	"github.com/cutset-dev/cutset/framework/fault"
+)
+
+// mostSets bounds how many fault sets of a level are looked at: a plan lists what it leaves out.
+const mostSets = 500
+
+// level is one fault level's share of a plan.
+type level struct {
+	name     faultcalc.Level
+	suite    string
+	table    string
+	model    *faultcalc.Model
+	kinds    []fault.Kind
+	boundary []faultcalc.FaultSet
+	factors  []faultcalc.FaultSet // the published fault factors that are not on the boundary
+	more     bool
+}
+
+// candidate is a case that the budget may leave out.
+type candidate struct{ Case }
+
+// stage is one pass over a level's fault sets.
+type stage int
+
+const (
+	boundaryOnce stage = iota // one kind for each set, in turn
+	boundaryRest              // the other kinds
+	factorsOnce
+	factorsRest
+)
+
+func newLevel(topology faultcalc.Topology, name faultcalc.Level, spec Spec) (*level, error) {
+	table := topology.Tables[0].Name
+	model, err := faultcalc.Compile(topology, table, name)
+	if err != nil {
+		return nil, fmt.Errorf("plan the level %s: %w", name, err)
+	}
+	l := &level{name: name, suite: spec.Suite, table: table, model: model, kinds: kindsAt(name, spec.Kinds)}
+	if len(l.kinds) == 0 {
+		return l, nil
+	}
+	seen := 0
+	for set := range model.Plan(faultcalc.PlanSpec{Boundary: true, Published: true}) {
+		if spec.MaxSize > 0 && len(set.Nodes) > spec.MaxSize {
+			continue
+		}
+		if seen++; seen > mostSets {
+			l.more = true
+			break
+		}
+		if set.Class == faultcalc.ClassCut || set.Class == faultcalc.ClassSurvivable {
+			l.boundary = append(l.boundary, set)
+		} else {
+			l.factors = append(l.factors, set)
+		}
+	}
+	return l, nil
+}
+
+// candidates yields the cases of one stage.
+func (l *level) candidates(s stage) iter.Seq[candidate] {
+	sets := l.boundary
+	if s == factorsOnce || s == factorsRest {
+		sets = l.factors
+	}
+	return func(yield func(candidate) bool) {
+		for turn := range l.kinds {
+			if first := turn == 0; first != (s == boundaryOnce || s == factorsOnce) {
+				continue
+			}
+			for i, set := range sets {
+				kind := l.kinds[(i+turn)%len(l.kinds)]
+				if len(set.Nodes) == 0 && turn > 0 {
+					continue // without a fault, every kind is the same
+				}
+				if !yield(candidate{l.caseOf(set, kind)}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *level) caseOf(set faultcalc.FaultSet, kind fault.Kind) Case {
+	c := Case{
+		Level: l.name, Kind: kind.Name, Nodes: set.Nodes, Predict: set.Predict, Unavailable: set.UnavailableShards,
+		Class: set.Class, Why: set.Why,
+	}
+	switch {
+	case len(set.Nodes) == 0:
+		c.Kind = Control
+	case !kind.Down: // it passes by itself, so nothing stays down
+		none, _ := l.model.SetOf()
+		status := l.model.Status(none)
+		c.Predict, c.Unavailable = status.Availability, status.UnavailableShards()
+		c.Why = "the fault passes by itself, so whatever it hits must come back; the set is " + string(set.Class)
+	}
+	if c.Unavailable == nil {
+		c.Unavailable = []int{}
+	}
+	c.ID = strings.Join([]string{l.suite, c.Kind, set.ID}, ":")
+	c.Sentence = sentence(c, l.table)
+	return c
+}
+
+// sentence says in words what fails and what must happen.
+func sentence(c Case, table string) string {
+	what := c.Kind + " {" + strings.Join(c.Nodes, ", ") + "}"
+	if c.Kind == Control {
+		what = "no fault"
+	}
+	if c.Predict != faultcalc.Unavailable {
+		return fmt.Sprintf("%s: table %s must stay available", what, table)
+	}
+	shards := make([]string, len(c.Unavailable))
+	for i, s := range c.Unavailable {
+		shards[i] = strconv.Itoa(s)
+	}
+	return fmt.Sprintf("%s: table %s must become unavailable (shard %s), and recover", what, table, strings.Join(shards, ", "))
+}
+
+// coverage says what the cases decide of the level's fault sets.
+func (l *level) coverage(cases []Case) Coverage {
+	c := l.model.Coverage(func(yield func(faultcalc.Set) bool) {
+		for _, c := range cases {
+			if c.Level != l.name || !slices.ContainsFunc(l.kinds, func(k fault.Kind) bool { return k.Name == c.Kind && k.Down }) {
+				continue
+			}
+			set, err := l.model.SetOf(c.Nodes...)
+			if err == nil && !yield(set) {
+				return
+			}
+		}
+	})
+	return Coverage{Level: l.name, Nodes: len(l.model.Nodes()), Decided: c.Decided, PowerSet: c.PowerSet, DecidedShare: c.DecidedShare}
+}
+
+// interleave takes one from each stream in turn.
+func interleave(streams []iter.Seq[candidate]) iter.Seq[candidate] {
+	return func(yield func(candidate) bool) {
+		var next []func() (candidate, bool)
+		for _, s := range streams {
+			pull, stop := iter.Pull(s)
+			defer stop()
+			next = append(next, pull)
+		}
+		for at := 0; len(next) > 0; at++ {
+			at %= len(next)
+			c, ok := next[at]()
+			switch {
+			case !ok:
+				next = slices.Delete(next, at, at+1)
+				at--
+			case !yield(c):
+				return
+			}
+		}
+	}
+}

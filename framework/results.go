@@ -1,0 +1,120 @@
+package framework
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/plan"
+	"github.com/cutset-dev/cutset/framework/report"
+	"github.com/cutset-dev/cutset/framework/verdict"
+)
+
+// replay is the command that runs a case again, alone.
+func (r *run) replay(c plan.Case) string {
+	command := "make run CASE=" + c.ID
+	if r.config.placement != "" {
+		command += " PLACEMENT=" + r.config.placement
+	}
+	return command
+}
+
+func (r *run) explain(c plan.Case, v verdict.Verdict) string {
+	return report.Explain(report.Case{Case: c, Verdict: v, Replay: r.replay(c)})
+}
+
+// results gathers the report from the plan and from the histories of all parallel processes.
+func (r *run) results() (*report.Report, error) {
+	re := &report.Report{
+		Run: r.id, Suite: r.suite.Name, Table: r.plan.Table, Seed: r.config.seed, Fingerprint: r.plan.Fingerprint,
+		LeftOut: slices.Concat(r.plan.LeftOut, r.leftOut), Coverage: r.plan.Coverage, Alerts: r.alerts.all,
+	}
+	if r.cluster != nil {
+		re.Machines = r.cluster.Describe()
+	}
+	if r.record != nil {
+		re.Took = r.record.Now()
+	}
+	if r.commands != nil {
+		re.Executor = r.commands.Stats()
+	}
+	if r.setupErr != nil {
+		re.SetUpError = r.setupErr.Error()
+		return re, nil
+	}
+	verdicts, err := r.verdicts()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range r.plan.Cases {
+		if v, ok := verdicts[c.ID]; ok {
+			re.Cases = append(re.Cases, report.Case{Case: c, Verdict: v, Replay: r.replay(c)})
+		} else if !slices.ContainsFunc(re.LeftOut, func(l plan.LeftOut) bool { return l.ID == c.ID }) {
+			re.LeftOut = append(re.LeftOut, plan.LeftOut{ID: c.ID, Reason: "not reached: the run was cut short"})
+		}
+	}
+	re.Count()
+	return re, nil
+}
+
+func (r *run) verdicts() (map[string]verdict.Verdict, error) {
+	files, err := filepath.Glob(r.file("history*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	byCase := map[string]verdict.Verdict{}
+	for _, file := range files {
+		verdicts, err := verdict.Judge(history.Read(file))
+		if err != nil && !errors.Is(err, verdict.ErrNoCases) && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, v := range verdicts {
+			byCase[v.Case] = v
+		}
+	}
+	return byCase, nil
+}
+
+func (r *run) writeReport() error {
+	if r.record != nil {
+		if err := r.record.Flush(); err != nil {
+			return err
+		}
+	}
+	re, err := r.results()
+	if err != nil {
+		return err
+	}
+	return re.Write(r.file("report.json"))
+}
+
+// summarize prints the summary, in the one process that has all verdicts.
+func (r *run) summarize(first bool) {
+	if !first {
+		return
+	}
+	re, err := r.results()
+	if err == nil {
+		err = re.Summarize(r.out, r.dir)
+	}
+	if err != nil {
+		r.say("summary: %v", err)
+	}
+}
+
+// printPlan prints what the run would do.
+func (r *run) printPlan() {
+	for i, c := range r.plan.Cases {
+		r.say("%3d  %-44s %s", i+1, c.ID, c.Sentence)
+	}
+	for _, c := range r.plan.Coverage {
+		r.say("%s", c)
+	}
+	for _, l := range r.plan.LeftOut {
+		r.say("left out: %-34s %s", l.ID, l.Reason)
+	}
+	r.say("plan of topology %s, seed %d, in %s", r.plan.Fingerprint, r.plan.Seed, fmt.Sprint(r.file("plan.json")))
+}

@@ -1,0 +1,291 @@
+package framework
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/cutset-dev/cutset/executor"
+	"github.com/cutset-dev/cutset/executor/resource"
+	"github.com/cutset-dev/cutset/faultcalc"
+	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/placement"
+	"github.com/cutset-dev/cutset/framework/plan"
+	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/embedded"
+	"github.com/cutset-dev/cutset/framework/target"
+	"github.com/cutset-dev/cutset/framework/target/patroni"
+	"github.com/cutset-dev/cutset/framework/workload"
+)
+
+const (
+	setUpLimit    = 2 * time.Minute
+	tearDownLimit = 20 * time.Second
+)
+
+// run is one run of one suite in one process.
+type run struct {
+	id       string
+	suite    Suite
+	config   config
+	dir      string
+	process  int // of Ginkgo's parallel processes, from 1
+	out      io.Writer
+	deadline time.Time
+	setupErr error
+
+	log      *slog.Logger
+	logFile  *os.File
+	record   *history.Recorder
+	monitor  *resource.Monitor
+	commands *executor.Executor
+	alerts   *alerts
+	cluster  provider.Cluster
+	target   target.Target
+	clients  *workload.Clients
+	plan     plan.Plan
+
+	mu      sync.Mutex
+	leftOut []plan.LeftOut // in the course of the run
+	torn    sync.Once
+}
+
+// newRun names the run and makes its directory. key is what the processes of a parallel run share.
+func newRun(suite Suite, c config, process int, key string) (*run, error) {
+	if key == "" {
+		key = time.Now().UTC().Format("20060102-150405-") + rand.Text()[:4]
+	}
+	r := &run{id: suite.Name + "-" + key, suite: suite, config: c, process: process, out: os.Stdout, alerts: &alerts{}}
+	root, err := outputRoot(c.output)
+	if err != nil {
+		return nil, err
+	}
+	r.dir = filepath.Join(root, r.id)
+	if err := os.MkdirAll(r.file("logs"), 0o755); err != nil { //nolint:gosec // programs that run as another user write there
+		return nil, fmt.Errorf("make the run's directory: %w", err)
+	}
+	if r.logFile, err = os.OpenFile(r.own("logs/harness", ".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+		return nil, err
+	}
+	r.log = slog.New(slog.NewMultiHandler(
+		slog.NewTextHandler(r.logFile, &slog.HandlerOptions{Level: slog.LevelDebug}),
+		slog.NewTextHandler(ginkgo.GinkgoWriter, &slog.HandlerOptions{Level: slog.LevelWarn}),
+	))
+	return r, nil
+}
+
+// outputRoot is where runs leave their results: by default in the module's root, ignored by git.
+func outputRoot(given string) (string, error) {
+	root := given
+	if root == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			return "", err
+		}
+		for ; ; dir = filepath.Dir(dir) {
+			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+				break
+			}
+			if dir == filepath.Dir(dir) {
+				return "", errors.New("find the module's root for the results: no go.mod here or above; say where with -output")
+			}
+		}
+		root = filepath.Join(dir, "_output")
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil { //nolint:gosec // results are for everybody to read
+		return "", fmt.Errorf("make the directory for results: %w", err)
+	}
+	ignore := filepath.Join(root, ".gitignore")
+	if err := os.WriteFile(ignore, []byte("*\n"), 0o644); err != nil { //nolint:gosec // as above
+		return "", err
+	}
+	return root, nil
+}
+
+func (r *run) file(name string) string { return filepath.Join(r.dir, name) }
+
+// own is a file of which each parallel process has its own.
+func (r *run) own(name, extension string) string {
+	if r.process > 1 {
+		name = fmt.Sprintf("%s-%d", name, r.process)
+	}
+	return r.file(name + extension)
+}
+
+// setUp brings everything up to the frozen plan.
+func (r *run) setUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, setUpLimit)
+	defer cancel()
+	began := time.Now()
+	where, err := placement.Load(r.config.placement)
+	if err != nil {
+		return err
+	}
+	if r.record, err = history.Create(r.own("history", ".jsonl"), r.id); err != nil {
+		return err
+	}
+	if err := r.setUpExecutor(); err != nil {
+		return err
+	}
+	r.cluster, err = embedded.Open(ctx, embedded.Options{
+		Run: fmt.Sprintf("%s-%d", r.id, r.process), Machines: where.AllMachines(),
+		Logs: r.file("logs"), State: r.own("machines", ".json"),
+	})
+	if err != nil {
+		return err
+	}
+	r.say("run %s: %d machines up (%s)", r.id, len(r.cluster.Machines()), r.cluster.Describe())
+	if r.target, err = patroni.New(where, r.cluster, r.commands); err != nil {
+		return err
+	}
+	if err := r.target.Deploy(ctx); err != nil {
+		return fmt.Errorf("deploy the database: %w; its logs are in %s", err, r.file("logs"))
+	}
+	r.say("database up and redundant after %s", seconds(time.Since(began)))
+	topology, err := r.target.Discover(ctx, r.target.Entry())
+	if err != nil {
+		return err
+	}
+	if err := writeJSON(r.own("topology", ".json"), topology); err != nil {
+		return err
+	}
+	r.clients = workload.New(r.target, workload.Default(), r.record)
+	return r.freezePlan(ctx, topology)
+}
+
+func (r *run) setUpExecutor() error {
+	r.monitor = resource.Start(resource.Options{})
+	var err error
+	r.commands, err = executor.New(executor.DefaultClasses(),
+		executor.WithMonitor(r.monitor),
+		executor.WithSeed(uint64(r.config.seed)),
+		executor.WithSinks(executor.NewSlogSink(r.log), r.alerts),
+		executor.WithObserver(func(a executor.AttemptRecord) {
+			if a.Class != "probe" || a.Outcome != executor.OutcomeOK && a.Outcome != executor.OutcomeAnswer {
+				r.record.Add(history.Record{At: r.record.Since(a.Started), Command: a})
+			}
+		}),
+	)
+	r.alerts.record = r.record
+	return err
+}
+
+// freezePlan makes the plan and writes it, or, in the second and later of parallel processes, waits for
+// the bytes of the first.
+func (r *run) freezePlan(ctx context.Context, topology faultcalc.Topology) error {
+	var levels []faultcalc.Level
+	for _, l := range list(r.config.levels) {
+		levels = append(levels, faultcalc.Level(l))
+	}
+	file := r.file("plan.json")
+	if r.process == 1 {
+		p, err := plan.Make(topology, plan.Spec{
+			Suite: r.suite.Name, Seed: r.config.seed, Levels: levels, Kinds: list(r.config.kinds), Only: r.config.caseID,
+			MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: r.config.budgetTime, EachCase: eachCase,
+			Unsupported: r.cluster.Unsupported,
+		})
+		if err != nil {
+			return err
+		}
+		if err := p.Freeze(file); err != nil {
+			return err
+		}
+	}
+	err := r.wait(ctx, setUpLimit, "the plan of the first process", func(context.Context) error {
+		_, err := os.Stat(file)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.plan, err = plan.Load(file); err != nil {
+		return err
+	}
+	if own := plan.Fingerprint(topology); own != r.plan.Fingerprint {
+		return fmt.Errorf("this process found topology %s, and the plan is for %s: the parallel processes have different databases", own, r.plan.Fingerprint)
+	}
+	return nil
+}
+
+// tearDown takes everything down. It is safe to call at any stage, and does its work once.
+func (r *run) tearDown(ctx context.Context) {
+	r.torn.Do(func() {
+		ctx, cancel := context.WithTimeout(ctx, tearDownLimit)
+		defer cancel()
+		var errs []error
+		if r.cluster != nil {
+			errs = append(errs, r.cluster.Close(ctx))
+		}
+		if r.commands != nil {
+			errs = append(errs, r.commands.Drain(ctx))
+		}
+		if r.monitor != nil {
+			r.monitor.Stop()
+		}
+		if r.record != nil {
+			errs = append(errs, r.record.Close())
+		}
+		if err := errors.Join(errs...); err != nil {
+			r.say("tear down: %v", err)
+			r.log.Error("tear down", "error", err)
+		}
+		_ = r.logFile.Close()
+	})
+}
+
+// leaveOut notes a planned case that the run did not do after all.
+func (r *run) leaveOut(id, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leftOut = append(r.leftOut, plan.LeftOut{ID: id, Reason: reason})
+}
+
+// wait checks now and then until the check passes, for at most the limit in load-normalized time. The error
+// says what was seen last.
+func (r *run) wait(ctx context.Context, limit time.Duration, what string, check func(context.Context) error) error {
+	const every = 100 * time.Millisecond
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	var spent time.Duration
+	for at := time.Now(); ; {
+		err := check(ctx)
+		if err == nil {
+			return nil
+		}
+		spent += time.Duration(float64(time.Since(at)) / r.commands.LoadFactor())
+		at = time.Now()
+		if spent > limit {
+			return fmt.Errorf("waited %s, load-normalized, for %s; last seen: %w", seconds(limit), what, err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w; last seen: %w", what, context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}
+
+// say prints a line for whoever watches.
+func (r *run) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(r.out, format+"\n", args...)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
+
+func writeJSON(file string, value any) error {
+	text, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o600)
+}

@@ -1,0 +1,132 @@
+package framework
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/reporters"
+	"github.com/onsi/gomega"
+
+	"github.com/cutset-dev/cutset/framework/verdict"
+)
+
+// Suite says what a suite plans for. What it leaves empty has the defaults that the flags document.
+type Suite struct {
+	Name        string   // begins its case ids: lower-case letters and digits
+	Levels      []string // machine, instance
+	Kinds       []string // of fault
+	MaxSize     int      // nodes that fail together
+	BudgetCases int
+}
+
+// declared counts the calls of Cases.
+var declared int
+
+// current is the run that the tree is built from. Ginkgo's tree is global, and so is this.
+var current *run
+
+// RunSuite sets up the suite's run, generates its specs and runs them. Call it from the package's one test function.
+func RunSuite(t *testing.T, suite Suite) {
+	t.Helper()
+	if !entered {
+		t.Fatal("the package needs `func TestMain(m *testing.M) { framework.Main(m) }`")
+	}
+	if declared != 1 {
+		t.Fatalf("the package needs `var _ = framework.Cases(...)` at its top level once, and has it %d times", declared)
+	}
+	config := settings.with(suite)
+	if owner, _, found := strings.Cut(config.caseID, ":"); config.caseID != "" && (!found || owner != suite.Name) {
+		t.Skipf("case %s is not of suite %s", config.caseID, suite.Name)
+	}
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
+
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	r, err := newRun(suite, config, suiteConfig.ParallelProcess, parallelKey(suiteConfig.ParallelTotal, suiteConfig.ParallelHost, suiteConfig.RandomSeed))
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	current = r
+	if deadline, ok := t.Deadline(); ok {
+		r.deadline = deadline
+	}
+	r.setupErr = r.setUp(ctx)
+	stop()
+	defer r.tearDown(context.WithoutCancel(ctx))
+	if config.planOnly {
+		if r.setupErr != nil {
+			t.Fatal(r.setupErr)
+		}
+		r.printPlan()
+		return
+	}
+	reporterConfig.Succinct = true
+	ginkgo.RunSpecs(t, "cutset "+suite.Name, suiteConfig, reporterConfig)
+	r.summarize(suiteConfig.ParallelProcess == 1)
+}
+
+// parallelKey is the same in all processes of one parallel run of Ginkgo, and "" without one.
+func parallelKey(total int, host string, seed int64) string {
+	if total < 2 {
+		return ""
+	}
+	return fmt.Sprintf("p%d-%s", seed, host[strings.LastIndex(host, ":")+1:])
+}
+
+// Cases declares the specs of the run's plan, one each. Write `var _ = framework.Cases(...)` at the top level.
+// It may be written once in a suite.
+func Cases(text string) bool {
+	declared++
+	return ginkgo.Describe(text, func() {
+		r := current
+		if r.setupErr != nil {
+			// A spec, so that reports show it too.
+			ginkgo.It("set up: "+r.id, func() { ginkgo.Fail(r.setupErr.Error()) })
+			return
+		}
+		for number, c := range r.plan.Cases {
+			ginkgo.It(c.Sentence, ginkgo.Label(c.ID), func(ctx ginkgo.SpecContext) {
+				if reason := r.noTimeFor(); reason != "" {
+					r.leaveOut(c.ID, reason)
+					ginkgo.Skip(reason)
+				}
+				v, err := r.runCase(ctx, number+1, c)
+				for _, a := range r.alerts.take(c.ID) {
+					ginkgo.AddReportEntry("alert "+a.Tier.String(), a, ginkgo.ReportEntryVisibilityFailureOrVerbose)
+				}
+				gomega.Expect(err).NotTo(gomega.HaveOccurred())
+				ginkgo.AddReportEntry("verdict", v, ginkgo.ReportEntryVisibilityNever)
+				if v.Outcome != verdict.Pass {
+					ginkgo.Fail(r.explain(c, v))
+				}
+			})
+		}
+	})
+}
+
+// The report is written also when the run was cut short: Ginkgo runs this node after an interrupt too.
+var _ = ginkgo.ReportAfterSuite("report of the run", func(_ ginkgo.SpecContext, report ginkgo.Report) {
+	if current == nil {
+		return
+	}
+	err := reporters.GenerateJUnitReportWithConfig(report, current.file("junit.xml"), reporters.JunitReportConfig{OmitLeafNodeType: true})
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	gomega.Expect(current.writeReport()).To(gomega.Succeed())
+})
+
+// noTimeFor says why there is no time for another case, or "": go test kills what runs past its timeout.
+func (r *run) noTimeFor() string {
+	const rest = 30 * time.Second // to tear down and report
+	if r.deadline.IsZero() || time.Until(r.deadline) > eachCase*2+rest {
+		return ""
+	}
+	return fmt.Sprintf("left out: go test's timeout is near (%s); raise -timeout or lower -budget-cases", r.deadline.Format(time.TimeOnly))
+}

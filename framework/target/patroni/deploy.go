@@ -1,0 +1,180 @@
+package patroni
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/cutset-dev/cutset/framework/provider"
+)
+
+// paused is the key of Patroni's dynamic configuration that `patronictl pause` sets.
+const paused = "pause"
+
+// Deploy implements [target.Target].
+func (t *Target) Deploy(ctx context.Context) error {
+	for at, name := range t.placement.DCS.Machines {
+		spec := provider.Spec{Name: etcdName(name), Machine: name, Args: t.etcdArgs(at), Env: environment()}
+		if err := t.cluster.Place(ctx, spec); err != nil {
+			return err
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, s := range t.placement.Shards {
+		group.Go(func() error { return t.deployShard(ctx, s.Number) })
+	}
+	return group.Wait()
+}
+
+// environment is all that an instance sees of this process's environment.
+func environment() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "ETCD_UNSUPPORTED_ARCH=arm64"}
+}
+
+// deployShard starts the shard's first member alone, so that it is the one that becomes primary, then the others.
+func (t *Target) deployShard(ctx context.Context, shard int) error {
+	copies := t.copiesOf(shard)
+	if err := t.place(ctx, copies[0]); err != nil {
+		return err
+	}
+	err := wait(ctx, fmt.Sprintf("shard %d to have a primary", shard), func(ctx context.Context) error {
+		return t.call(ctx, http.MethodGet, copies[0], "/primary", nil, nil)
+	})
+	if err != nil {
+		return err
+	}
+	group, within := errgroup.WithContext(ctx)
+	for _, c := range copies[1:] {
+		group.Go(func() error { return t.place(within, c) })
+	}
+	group.Go(func() error { return t.createSchema(within, copies[0]) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	err = wait(ctx, fmt.Sprintf("shard %d to be redundant", shard), func(ctx context.Context) error {
+		return t.shardRedundant(ctx, shard)
+	})
+	if err != nil {
+		return err
+	}
+	if pause, ok := t.placement.Patroni.Config[paused]; ok {
+		return t.patch(ctx, copies[0], map[string]any{paused: pause})
+	}
+	return nil
+}
+
+func (t *Target) place(ctx context.Context, c copyOf) error {
+	outside, inside, err := t.cluster.Disk(c.Machine)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(inside, c.Instance)
+	config, err := t.configure(c, dir)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(outside, c.Instance, "socket"), 0o700); err != nil {
+		return err
+	}
+	const file = "patroni.yml"
+	if err := os.WriteFile(filepath.Join(outside, c.Instance, file), config, 0o600); err != nil {
+		return err
+	}
+	args, err := patroniCommand()
+	if err != nil {
+		return err
+	}
+	return t.cluster.Place(ctx, provider.Spec{
+		Name: c.Instance, Machine: c.Machine, Args: append(args, filepath.Join(dir, file)), Env: environment(), Server: "postgres",
+	})
+}
+
+// patroniCommand runs Patroni with the interpreter that the distribution packaged it for, whatever
+// python3 comes first in the path.
+func patroniCommand() ([]string, error) {
+	program, err := exec.LookPath("patroni")
+	if err != nil {
+		return nil, fmt.Errorf("find Patroni: %w", ErrNotInstalled)
+	}
+	if program == "/usr/bin/patroni" {
+		return []string{"/usr/bin/python3", program}, nil
+	}
+	return []string{program}, nil
+}
+
+// createSchema makes the client's account, the table, and the catalogue through which discovery finds the
+// other shards.
+func (t *Target) createSchema(ctx context.Context, primary copyOf) error {
+	_, err := probe(ctx, t, "create the schema", primary.Instance, func(ctx context.Context) (struct{}, error) {
+		config, err := t.connConfig([]copyOf{primary}, superuser, writable)
+		if err != nil {
+			return struct{}{}, err
+		}
+		conn, err := pgx.ConnectConfig(ctx, config)
+		if err != nil {
+			return struct{}{}, err
+		}
+		defer conn.Close(ctx) //nolint:errcheck // nothing is lost with it
+		_, err = conn.Exec(ctx, t.schema(primary.Shard), pgx.QueryExecModeSimpleProtocol)
+		return struct{}{}, err
+	})
+	return err
+}
+
+func (t *Target) schema(shard int) string {
+	table := t.Table()
+	remainder := 0
+	for i, number := range table.Shards {
+		if number == shard {
+			remainder = i
+		}
+	}
+	rows := make([]string, 0, len(t.copies))
+	for _, c := range t.copies {
+		rows = append(rows, fmt.Sprintf("('%s', %d, '%s', '%s', '%s')", table.Name, c.Shard, c.Instance, c.server(), c.rest()))
+	}
+	// One transaction, and all of it again if it is retried. The id has no unique constraint: a
+	// write that is applied twice has to be seen, not refused.
+	return fmt.Sprintf(`
+		BEGIN;
+		DROP ROLE IF EXISTS %[1]s;
+		CREATE ROLE %[1]s LOGIN PASSWORD '%[2]s';
+		CREATE SCHEMA cutset AUTHORIZATION %[1]s;
+		CREATE TABLE cutset.copies (table_name text, shard int, instance text, server text, rest text);
+		INSERT INTO cutset.copies VALUES %[3]s;
+		GRANT SELECT ON cutset.copies TO %[1]s;
+		GRANT pg_monitor TO %[1]s;
+		CREATE TABLE cutset.%[4]s (id bigint NOT NULL CHECK (id %% %[5]d = %[6]d), at timestamptz NOT NULL DEFAULT clock_timestamp());
+		CREATE INDEX ON cutset.%[4]s (id);
+		GRANT SELECT, INSERT ON cutset.%[4]s TO %[1]s;
+		COMMIT;`,
+		client, t.passwords[client], strings.Join(rows, ", "), table.Name, len(table.Shards), remainder)
+}
+
+// wait tries until the check passes or the context ends; the error says what was seen last.
+func wait(ctx context.Context, what string, check func(ctx context.Context) error) error {
+	const every, patience = 100 * time.Millisecond, 2 * time.Second
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		within, cancel := context.WithTimeout(ctx, patience)
+		err := check(within)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s: %w; last seen: %w", what, context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,40 @@
+// Package target says what the harness needs of a database under test, whatever it is.
+package target
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cutset-dev/cutset/faultcalc"
+)
+
+// Target is a sharded, replicated database on a provider's machines.
+type Target interface {
+	// Deploy installs and starts it, and returns when every copy is at full redundancy.
+	Deploy(ctx context.Context) error
+	// Entry is one address of the database, host:port, as a user would know it.
+	Entry() string
+	// Discover asks the running database, through the one given address, where its shards are: the three
+	// discovery components of the published method.
+	Discover(ctx context.Context, entry string) (faultcalc.Topology, error)
+	// Redundant returns nil when every copy is in place, and as many of them may be promoted as the target's
+	// configuration provides for. The error says what is missing.
+	Redundant(ctx context.Context) error
+	// Primaries returns the instance that is each shard's primary at present. A shard that has none, or
+	// does not say, is missing.
+	Primaries(ctx context.Context) (map[int]string, error)
+	// Connect opens a connection to the shard's primary for one of several clients, each of which
+	// tries the copies in another order. notice gets what the server says beside its answers.
+	Connect(ctx context.Context, shard, client int, notice func(*pgconn.Notice)) (*pgx.Conn, error)
+	// Table is the table under test.
+	Table() Table
+}
+
+// Table has one column that matters, id bigint, and is hash-partitioned over its shards by id modulo
+// their number.
+type Table struct {
+	Name   string
+	Shards []int // shard numbers, by remainder
+}

@@ -1,0 +1,207 @@
+package verdict
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cutset-dev/cutset/framework/history"
+)
+
+// The judges' names.
+const (
+	course       = "course"
+	load         = "traffic"
+	proof        = "proof"
+	availability = "availability"
+	recovery     = "recovery"
+	durability   = "durability"
+)
+
+const mostIDs = 100 // in a finding
+
+// steps: every step of the case was reached.
+func steps(e *Evidence) (found []Finding) {
+	for _, p := range e.problems {
+		f := Finding{Judge: course, Outcome: Indeterminate, Blame: Blame(p.Blame), Message: fmt.Sprintf("%s: %s", p.Name, p.Problem)}
+		if f.Blame == Product {
+			f.Outcome = Fail
+		}
+		found = append(found, f)
+	}
+	if _, ended := e.phases[history.Ended]; !ended && len(found) == 0 {
+		found = append(found, Finding{Judge: course, Outcome: Indeterminate, Blame: Harness, Message: "the case was cut short"})
+	}
+	return found
+}
+
+// traffic: before the fault, every shard served enough for silence to mean something, and while it
+// lasted clients went on trying.
+func traffic(e *Evidence) (found []Finding) {
+	injected, ok := e.phases[history.Inject]
+	if !ok {
+		return nil
+	}
+	active := e.between(history.Bit, history.Heal)
+	for _, shard := range e.Planned.Shards {
+		for _, kind := range kinds {
+			before := 0
+			for _, op := range e.servedBy(shard, kind) {
+				if op.to <= injected {
+					before++
+				}
+			}
+			if before < e.Planned.Budget.Traffic {
+				found = append(found, Finding{
+					Judge: load, Outcome: Indeterminate, Blame: Infrastructure, Shard: shard,
+					Message: fmt.Sprintf("shard %d served %d %ss before the fault, fewer than the %d that a verdict needs", shard, before, kind, e.Planned.Budget.Traffic),
+				})
+			}
+		}
+		tried := func(op interval) bool { return op.to > active.from && op.from < active.to }
+		if active.length() > 0 && !slices.ContainsFunc(e.tried[shard], tried) {
+			found = append(found, Finding{
+				Judge: load, Outcome: Indeterminate, Blame: Harness, Shard: shard,
+				Message: fmt.Sprintf("no client tried shard %d while the fault was active", shard),
+			})
+		}
+	}
+	return found
+}
+
+// bite: the fault was not active before it was injected, was then, lasted until the heal, and is over.
+func bite(e *Evidence) (found []Finding) {
+	looks := map[string]bool{}
+	for _, f := range e.faults {
+		looks[f.Node+f.When] = true
+		want := f.When == "bit" || f.When == "lasted"
+		if f.Active == want {
+			continue
+		}
+		message := map[string]string{
+			"before": "was in force before it was injected",
+			"bit":    "did not bite",
+			"lasted": "did not last until the heal",
+			"healed": "is still in force after the heal",
+		}[f.When]
+		found = append(found, Finding{
+			Judge: proof, Outcome: Indeterminate, Blame: Harness,
+			Message: fmt.Sprintf("%s on %s %s (%s)", e.Planned.Kind, f.Node, message, f.Seen),
+		})
+	}
+	if _, healed := e.phases[history.Healed]; healed {
+		for _, node := range e.Planned.Nodes {
+			if !looks[node+"bit"] {
+				found = append(found, Finding{Judge: proof, Outcome: Indeterminate, Blame: Harness, Message: "nobody looked whether the fault bit on " + node})
+			}
+		}
+	}
+	return found
+}
+
+// available: while the fault is active, no outage of a shard that must serve is longer than the budget.
+func available(e *Evidence) (found []Finding) {
+	for _, shard := range e.Planned.Shards {
+		if slices.Contains(e.Planned.Unavailable, shard) {
+			continue
+		}
+		for _, kind := range kinds {
+			gap := e.longestGap(shard, kind, e.between(history.Inject, history.Heal))
+			if e.normalize(gap) <= e.Planned.Budget.Outage {
+				continue
+			}
+			message := fmt.Sprintf("shard %d must stay available, and served no %s for %s (%s load-normalized, budget %s)",
+				shard, kind, seconds(gap.length()), seconds(e.normalize(gap)), seconds(e.Planned.Budget.Outage))
+			if gap.to == e.phases[history.Heal] {
+				message = fmt.Sprintf("shard %d must stay available, and never served a %s again until the heal: %s without (%s load-normalized, budget %s)",
+					shard, kind, seconds(gap.length()), seconds(e.normalize(gap)), seconds(e.Planned.Budget.Outage))
+			}
+			found = append(found, Finding{Judge: availability, Outcome: Fail, Blame: Product, Shard: shard, Message: message})
+		}
+	}
+	return found
+}
+
+// unavailable: once the fault is active and has settled, a shard that must not serve serves nothing.
+func unavailable(e *Evidence) (found []Finding) {
+	window := e.between(history.Bit, history.Heal)
+	if window.length() == 0 {
+		return nil
+	}
+	window.from += e.stretch(window.from, e.Planned.Budget.Settle)
+	for _, shard := range e.Planned.Unavailable {
+		if window.length() < time.Second {
+			found = append(found, Finding{
+				Judge: availability, Outcome: Indeterminate, Blame: Harness, Shard: shard,
+				Message: fmt.Sprintf("the fault was held too short to tell that shard %d is unavailable", shard),
+			})
+			continue
+		}
+		for _, kind := range kinds {
+			served := slices.DeleteFunc(slices.Clone(e.servedBy(shard, kind)), func(op interval) bool { return op.from < window.from || op.to > window.to })
+			if len(served) == 0 {
+				continue
+			}
+			found = append(found, Finding{
+				Judge: availability, Outcome: Fail, Blame: Product, Shard: shard,
+				Message: fmt.Sprintf("shard %d must be unavailable, and served %d %ss, the first %s after the fault bit", shard, len(served), kind, seconds(served[0].from-e.phases[history.Bit])),
+			})
+		}
+	}
+	return found
+}
+
+// stretch is how long a load-normalized duration is in raw time, from a moment on.
+func (e *Evidence) stretch(from, normalized time.Duration) time.Duration {
+	const step = 100 * time.Millisecond
+	raw := normalized
+	for e.normalize(interval{from, from + raw}) < normalized {
+		raw += step
+	}
+	return raw
+}
+
+// recovered: after the heal every shard serves again within the budget, and no outage follows that is longer.
+func recovered(e *Evidence) (found []Finding) {
+	window := e.between(history.Healed, history.Ended)
+	for _, shard := range e.Planned.Shards {
+		for _, kind := range kinds {
+			gap := e.longestGap(shard, kind, window)
+			if e.normalize(gap) <= e.Planned.Budget.Outage {
+				continue
+			}
+			what := fmt.Sprintf("served no %s", kind)
+			if gap == window {
+				what = fmt.Sprintf("never served a %s", kind)
+			}
+			found = append(found, Finding{
+				Judge: recovery, Outcome: Fail, Blame: Product, Shard: shard,
+				Message: fmt.Sprintf("shard %d %s for %s after the heal (%s load-normalized, budget %s)",
+					shard, what, seconds(gap.length()), seconds(e.normalize(gap)), seconds(e.Planned.Budget.Outage)),
+			})
+		}
+	}
+	return found
+}
+
+// durable: every acknowledged write is there, once.
+func durable(e *Evidence) (found []Finding) {
+	for _, shard := range e.Planned.Shards {
+		if lost := e.lost[shard]; len(lost) > 0 {
+			found = append(found, Finding{
+				Judge: durability, Outcome: Fail, Blame: Product, Shard: shard, IDs: lost[:min(len(lost), mostIDs)],
+				Message: fmt.Sprintf("shard %d lost %d acknowledged writes", shard, len(lost)),
+			})
+		}
+		if twice := e.twice[shard]; len(twice) > 0 {
+			found = append(found, Finding{
+				Judge: durability, Outcome: Fail, Blame: Product, Shard: shard, IDs: twice[:min(len(twice), mostIDs)],
+				Message: fmt.Sprintf("shard %d applied %d writes more than once", shard, len(twice)),
+			})
+		}
+		if _, ended := e.phases[history.Ended]; ended && !e.audited[shard] {
+			found = append(found, Finding{Judge: durability, Outcome: Indeterminate, Blame: Harness, Shard: shard, Message: fmt.Sprintf("shard %d was not audited", shard)})
+		}
+	}
+	return found
+}

@@ -1,0 +1,155 @@
+// Package verdict judges a case from the history alone: the same records give the same verdict,
+// during the run and ever after.
+//
+// Each judge is a pure function of a case's [Evidence] and answers with findings. A case passes when no
+// judge finds anything, is indeterminate when what was found says nothing about the product, and fails
+// otherwise.
+package verdict
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cutset-dev/cutset/framework/history"
+)
+
+// Outcome is what a verdict comes to.
+type Outcome string
+
+// The outcomes. Indeterminate is not green: the case has to be run again.
+const (
+	Pass          Outcome = "pass"
+	Fail          Outcome = "fail"
+	Indeterminate Outcome = "indeterminate"
+)
+
+// Blame says whose fault a finding is.
+type Blame string
+
+// Product: the database under test. Harness: this program. Infrastructure: what both stand on.
+const (
+	Product        Blame = "product"
+	Harness        Blame = "harness"
+	Infrastructure Blame = "infrastructure"
+)
+
+// Finding is something that a judge holds against a case.
+type Finding struct {
+	Judge string `json:"judge"`
+	// Outcome is Fail or Indeterminate.
+	Outcome Outcome `json:"outcome"`
+	Blame   Blame   `json:"blame"`
+	Shard   int     `json:"shard,omitempty"`
+	Message string  `json:"message"`
+	IDs     []int64 `json:"ids,omitempty"` // of the rows that it is about, at most 100
+}
+
+// Verdict is what became of one case.
+type Verdict struct {
+	Case     string        `json:"case"`
+	Outcome  Outcome       `json:"outcome"`
+	Findings []Finding     `json:"findings"`
+	Shards   []Shard       `json:"shards"`
+	Began    time.Duration `json:"began"` // since the start of the run, in nanoseconds
+	Took     time.Duration `json:"took"`
+}
+
+// Shard is what clients saw of one shard in a case. Durations are in nanoseconds.
+type Shard struct {
+	Number    int    `json:"number"`
+	Predicted string `json:"predicted"` // available or unavailable
+	Acked     int    `json:"ackedWrites"`
+	Reads     int    `json:"servedReads"`
+	// Outage is the longest interval without a served write or read while the fault was active, and
+	// Recovery the time from the heal to the first of both; raw, and in load-normalized time.
+	Outage             time.Duration `json:"outage"`
+	OutageNormalized   time.Duration `json:"outageNormalized"`
+	Recovery           time.Duration `json:"recovery"`
+	RecoveryNormalized time.Duration `json:"recoveryNormalized"`
+	PrimaryBefore      string        `json:"primaryBefore,omitempty"`
+	PrimaryAfter       string        `json:"primaryAfter,omitempty"`
+}
+
+// FailedOver tells whether another instance became the shard's primary.
+func (s Shard) FailedOver() bool {
+	return s.PrimaryBefore != "" && s.PrimaryAfter != "" && s.PrimaryBefore != s.PrimaryAfter
+}
+
+// Summary says in one line what was seen, the worst first.
+func (v Verdict) Summary() string {
+	if len(v.Findings) == 0 {
+		return "as predicted"
+	}
+	messages := make([]string, len(v.Findings))
+	for i, f := range v.Findings {
+		messages[i] = f.Message
+	}
+	return strings.Join(messages, "; ")
+}
+
+// Judge judges every case of a history, in the order of their start.
+func Judge(records iter.Seq2[history.Record, error]) ([]Verdict, error) {
+	evidence, err := collect(records)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]Verdict, len(evidence))
+	for i, e := range evidence {
+		verdicts[i] = e.judge()
+	}
+	return verdicts, nil
+}
+
+func (e *Evidence) judge() Verdict {
+	v := Verdict{Case: e.Case, Outcome: Pass, Findings: []Finding{}, Began: e.began, Took: e.ended - e.began}
+	for _, judge := range []func(*Evidence) []Finding{steps, traffic, bite, available, unavailable, recovered, durable} {
+		v.Findings = append(v.Findings, judge(e)...)
+	}
+	// What was found lost was lost, however the case went; anything else means little after a problem of our own.
+	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return rank(a) - rank(b) })
+	if len(v.Findings) > 0 {
+		v.Outcome = v.Findings[0].Outcome
+	}
+	for _, number := range e.Planned.Shards {
+		v.Shards = append(v.Shards, e.shard(number))
+	}
+	return v
+}
+
+// rank orders findings: proof of lost data first, then what makes the rest doubtful, then the rest.
+func rank(f Finding) int {
+	switch {
+	case f.Judge == durability:
+		return 0
+	case f.Outcome == Indeterminate:
+		return 1
+	default:
+		return 2
+	}
+}
+
+// shard gathers what clients saw of one shard.
+func (e *Evidence) shard(number int) Shard {
+	s := Shard{
+		Number: number, Predicted: "available", PrimaryBefore: e.rolesBefore[number], PrimaryAfter: e.rolesAfter[number],
+		Acked: len(e.servedBy(number, history.OpWrite)), Reads: len(e.servedBy(number, history.OpRead)),
+	}
+	if slices.Contains(e.Planned.Unavailable, number) {
+		s.Predicted = "unavailable"
+	}
+	for _, kind := range kinds {
+		if gap := e.longestGap(number, kind, e.between(history.Inject, history.Heal)); gap.length() > s.Outage {
+			s.Outage, s.OutageNormalized = gap.length(), e.normalize(gap)
+		}
+		if back, ok := e.recovery(number, kind); ok && back.length() > s.Recovery {
+			s.Recovery, s.RecoveryNormalized = back.length(), e.normalize(back)
+		}
+	}
+	return s
+}
+
+// seconds prints a duration to the tenth of a second, as no judge needs more.
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

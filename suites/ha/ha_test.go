@@ -1,0 +1,15 @@
+// Package ha fails what the plan says, on every level and in every way that the provider can, and expects what
+// was predicted.
+package ha
+
+import (
+	"testing"
+
+	"github.com/cutset-dev/cutset/framework"
+)
+
+func TestMain(m *testing.M) { framework.Main(m) }
+
+func TestHA(t *testing.T) { framework.RunSuite(t, framework.Suite{Name: "ha"}) }
+
+var _ = framework.Cases("high availability")
