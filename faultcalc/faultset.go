@@ -24,6 +24,9 @@ type FaultSet struct {
 	UnavailableShards []int `json:"unavailableShards"`
 	// Why says in a sentence why the set is in the plan.
 	Why string `json:"why"`
+	// Orbit is the number of fault sets that this one stands for when
+	// symmetric ones are collapsed, itself included, in decimal; else empty.
+	Orbit string `json:"orbit,omitempty"`
 }
 
 // Class says where a fault set of a plan comes from.

@@ -20,6 +20,11 @@ type Model struct {
 	nAffected int
 	allAny    bool // every shard has RuleAny: the published method applies
 
+	// What symmetry and failure domains are made of.
+	placed *placed
+	nodeOf []int32             // node of each instance
+	labels []map[string]string // per node; nil at a label level
+
 	number []int // shard numbers, in the order of the topology
 	rows   rows
 	copies csr // per shard, the distinct nodes of all its replicas, live or not
@@ -85,6 +90,7 @@ func Compile(t Topology, table string, level Level) (*Model, error) {
 		return nil, fmt.Errorf("compile table %q at level %q: %w", m.table, level, err)
 	}
 	m.allAny = !slices.ContainsFunc(p.rule, func(r Rule) bool { return r != RuleAny })
+	m.placed, m.nodeOf = p, nodeOf
 	m.build(p, nodeOf)
 	if err := m.checkWidth(); err != nil {
 		return nil, fmt.Errorf("compile table %q at level %q: %w", m.table, level, err)
@@ -99,6 +105,7 @@ func (m *Model) setNodes(x *index, p *placed, level Level) ([]int32, error) {
 		m.nodes = x.machineNames()
 		for _, mc := range x.t.Machines {
 			m.probability = append(m.probability, mc.FailureProbability)
+			m.labels = append(m.labels, mc.Labels)
 		}
 		m.byName = x.machine
 		return x.on, nil
@@ -107,7 +114,9 @@ func (m *Model) setNodes(x *index, p *placed, level Level) ([]int32, error) {
 		nodeOf := make([]int32, len(x.on))
 		for i := range nodeOf {
 			nodeOf[i] = int32(i)
-			m.probability = append(m.probability, x.t.Machines[x.on[i]].FailureProbability)
+			mc := &x.t.Machines[x.on[i]]
+			m.probability = append(m.probability, mc.FailureProbability)
+			m.labels = append(m.labels, mc.Labels)
 		}
 		m.byName = x.instance
 		return nodeOf, nil

@@ -76,6 +76,17 @@ func (o *oracle) nodeOf(instance string) string {
 	panic("unknown instance " + instance)
 }
 
+func (o *oracle) zone(node string) string {
+	for _, m := range o.topo.Machines {
+		for _, n := range o.topo.Instances {
+			if m.Name == node || n.Name == node && n.Machine == m.Name {
+				return m.Labels["zone"]
+			}
+		}
+	}
+	return ""
+}
+
 func (o *oracle) rule(s faultcalc.Shard) (faultcalc.Rule, int) {
 	rule, k := s.Rule, s.K
 	if rule == "" {

@@ -3,6 +3,7 @@ package faultcalc_test
 import (
 	"errors"
 	"iter"
+	"math/big"
 	"slices"
 	"testing"
 
@@ -135,7 +136,11 @@ func checkPlan(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
 		Boundary:  rapid.Bool().Draw(t, "boundary"),
 		Published: rapid.Bool().Draw(t, "published"),
 		MaxSize:   rapid.IntRange(0, 3).Draw(t, "max size"),
+		Domains:   rapid.SampledFrom([][]string{nil, {"zone"}, {"rack", "zone"}}).Draw(t, "domains"),
+		TWay:      rapid.IntRange(0, 4).Draw(t, "t-way"),
 	}
+	checkSplit(t, m, spec)
+	checkCollapse(t, m, o, x)
 	ids := map[string]bool{}
 	var sets [][]string
 	for f := range m.Plan(spec) {
@@ -178,7 +183,27 @@ func checkPlan(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
 			}
 		})
 	}
-	same(t, "planned ids", ids, want)
+	if o.level != "zone" && spec.Domains != nil {
+		for _, zone := range []string{"a", "b", "c", "d"} {
+			var members []string
+			for _, n := range o.affected {
+				if o.zone(n) == zone {
+					members = append(members, n)
+				}
+			}
+			if members != nil {
+				add([][]string{members})
+			}
+		}
+	}
+	if spec.TWay == 0 {
+		same(t, "planned ids", ids, want)
+	}
+	for id := range want {
+		if !ids[id] {
+			t.Fatalf("%s is not in the plan", id)
+		}
+	}
 
 	c := m.Coverage(func(yield func(faultcalc.Set) bool) {
 		for _, names := range sets {
@@ -188,7 +213,108 @@ func checkPlan(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
 		}
 	})
 	same(t, "decided", c.Decided.String(), o.decided(sets).String())
+	checkWays(t, o, c, sets)
+	if spec.TWay > 0 {
+		for _, w := range c.Ways {
+			if w.T <= spec.TWay && w.Patterns != w.AllPatterns {
+				t.Fatalf("%d-way plan covers %+v", spec.TWay, w)
+			}
+		}
+	}
 	if spec.Boundary && c.DecidedShare != 1 {
 		t.Fatalf("the boundary decides %v of all fault sets", c.DecidedShare)
+	}
+}
+
+func planIDs(m *faultcalc.Model, spec faultcalc.PlanSpec) []string {
+	ids := []string{}
+	for f := range m.Plan(spec) {
+		ids = append(ids, f.ID)
+	}
+	return ids
+}
+
+// checkSplit: parts are disjoint and make up the plan, resuming goes on where
+// it stopped, and a budget is a prefix.
+func checkSplit(t *rapid.T, m *faultcalc.Model, spec faultcalc.PlanSpec) {
+	all := planIDs(m, spec)
+	const parts = 3
+	merged := make([]string, len(all))
+	for i := range parts {
+		s := spec
+		s.Parts, s.Part = parts, i
+		for k, id := range planIDs(m, s) {
+			merged[parts*k+i] = id
+		}
+	}
+	same(t, "parts put together", merged, all)
+	if len(all) > 0 {
+		s := spec
+		i := rapid.IntRange(0, len(all)-1).Draw(t, "resume after")
+		s.After = all[i]
+		same(t, "resumed", planIDs(m, s), append([]string{}, all[i+1:]...))
+		s.After, s.MaxCases = "", i+1
+		same(t, "budget", planIDs(m, s), all[:i+1])
+	}
+}
+
+// checkCollapse: the orbits of what is left add up to what there was.
+func checkCollapse(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
+	sum := func(spec faultcalc.PlanSpec) *big.Int {
+		spec.Collapse = true
+		n := new(big.Int)
+		for f := range m.Plan(spec) {
+			orbit, ok := new(big.Int).SetString(f.Orbit, 10)
+			if !ok {
+				t.Fatalf("orbit %q", f.Orbit)
+			}
+			n.Add(n, orbit)
+		}
+		return n
+	}
+	want := len(x.cuts) + len(x.facets)
+	if got := sum(faultcalc.PlanSpec{Boundary: true}); got.Int64() != int64(want) {
+		t.Fatalf("orbits of the boundary add up to %v, not %d", got, want)
+	}
+	if got := sum(faultcalc.PlanSpec{Boundary: true, Published: true, TWay: 2, Domains: []string{"zone"}, MaxSize: 99}); got.Int64() != 1<<len(o.affected) {
+		t.Fatalf("orbits of everything add up to %v, not 2^%d", got, len(o.affected))
+	}
+}
+
+// checkWays counts combinations of up and down the long way.
+func checkWays(t *rapid.T, o *oracle, c faultcalc.Coverage, sets [][]string) {
+	for _, w := range c.Ways {
+		patterns, subsets := map[string]bool{}, map[string]bool{}
+		var groups [][]string
+		var pick func(from int, group []string)
+		pick = func(from int, group []string) {
+			if len(group) == w.T {
+				groups = append(groups, slices.Clone(group))
+				return
+			}
+			for i := from; i < len(o.affected); i++ {
+				pick(i+1, append(group, o.affected[i]))
+			}
+		}
+		pick(0, nil)
+		for _, g := range groups {
+			for _, s := range sets {
+				p, all := "", true
+				for _, n := range g {
+					down := slices.Contains(s, n)
+					all = all && down
+					p += n + map[bool]string{true: "-", false: "+"}[down]
+				}
+				patterns[p] = true
+				if all {
+					subsets[p] = true
+				}
+			}
+		}
+		want := faultcalc.WayCoverage{
+			T: w.T, Subsets: int64(len(subsets)), AllSubsets: int64(len(groups)),
+			Patterns: int64(len(patterns)), AllPatterns: int64(len(groups)) << w.T,
+		}
+		same(t, "t-way coverage", w, want)
 	}
 }

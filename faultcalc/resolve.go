@@ -11,6 +11,10 @@ const (
 	liveVoter                     // up, and votes
 	livePrimary                   // up, and accepts writes
 	isVoter                       // votes when it is up
+	isDown
+	roleStandby // the role itself: 0 for primary
+	roleAsync
+	roleWitness
 )
 
 // index finds machines and instances by name and remembers what is wrong.
@@ -142,17 +146,18 @@ func (x *index) placeReplica(p *placed, r *Replica, seen []int32, shard int32, p
 	case RolePrimary:
 		f = liveData | liveVoter | livePrimary | isVoter
 	case RoleStandby, "":
-		f = liveData | liveVoter | isVoter
+		f = liveData | liveVoter | isVoter | roleStandby
 	case RoleWitness:
-		f = liveVoter | isVoter
+		f = liveVoter | isVoter | roleWitness
 	case RoleAsync:
+		f = roleAsync
 	default:
 		x.add(path("role"), "%q is not a role; write one of primary, standby, async, witness", r.Role)
 	}
 	switch r.State {
 	case StateAvailable, "":
 	case StateUnavailable:
-		f &= isVoter
+		f = f&^(liveData|liveVoter|livePrimary) | isDown
 	default:
 		x.add(path("state"), "%q is not a state; write available or unavailable", r.State)
 	}

@@ -142,7 +142,7 @@ func FuzzParseTopology(f *testing.F) {
 	f.Add([]byte("machines: &m [*m, *m]\n"))
 	f.Add([]byte("a: &a [x]\nb: &b [*a, *a]\nmachines: [*b]\ntables: *b\n"))
 	f.Add([]byte("machines: [&a {name: a, <<: *a}]\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	f.Fuzz(func(_ *testing.T, data []byte) {
 		topo, err := topofile.Parse("f", data)
 		if err != nil {
 			return
