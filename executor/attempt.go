@@ -48,7 +48,6 @@ type attempt struct {
 	ctx      attemptCtx
 	started  time.Time
 	waited   time.Duration // for the slot
-	deadline time.Time
 	reason   timeoutReason
 	progress atomic.Int64 // ns after started
 
@@ -86,12 +85,11 @@ func (e *Executor) start(t *task, now time.Time) *attempt {
 	l := t.level
 	load := e.load
 	t.attempts++
-	a := &attempt{exec: e, t: t, n: t.attempts, started: now, waited: now.Sub(t.enqueued)}
+	a := &attempt{exec: e, t: t, n: t.attempts, started: now, waited: now.Sub(t.enqueued), ctx: attemptCtx{parent: t.ctx}}
 	a.event.what = a
 	a.reason = e.timeoutFor(t, load, now)
 	a.reason.timeout = max(a.reason.timeout, 0)
-	a.deadline = now.Add(a.reason.timeout)
-	a.ctx.parent, a.ctx.deadline = t.ctx, a.deadline
+	a.ctx.deadline = now.Add(a.reason.timeout)
 	t.state, t.current, t.timeout = taskRunning, a, a.reason.timeout
 	e.enter(l)
 	e.track(a)
@@ -106,11 +104,11 @@ func (e *Executor) start(t *task, now time.Time) *attempt {
 // nextCheck is the deadline, or the time at which the attempt has to have made progress.
 func (a *attempt) nextCheck() time.Time {
 	if p := a.t.level.Timeout.Progress; p > 0 {
-		if stall := a.started.Add(time.Duration(a.progress.Load()) + p); stall.Before(a.deadline) {
+		if stall := a.started.Add(time.Duration(a.progress.Load()) + p); stall.Before(a.ctx.deadline) {
 			return stall
 		}
 	}
-	return a.deadline
+	return a.ctx.deadline
 }
 
 // due cancels an attempt that is late, or abandons one that did not react.
@@ -121,7 +119,7 @@ func (a *attempt) due(e *Executor, now time.Time) {
 		switch {
 		case next.After(now): // progress since the event was armed
 			e.timers.set(&a.event, next)
-		case next.Equal(a.deadline):
+		case next.Equal(a.ctx.deadline):
 			a.cancel(e, causeTimeout, now)
 		default:
 			a.cancel(e, causeStall, now)
@@ -209,8 +207,8 @@ func (a *attempt) call() (r result) {
 	t := a.t
 	r.value, r.err = t.body.run(&a.ctx, Attempt{
 		Command: t.name, Class: t.level.Name, Target: t.targetName, N: a.n,
-		Timeout: a.reason.timeout, Scarcity: a.reason.scarcity, a: a,
-		Connect: time.Duration(float64(t.level.Timeout.Connect) * (1 + a.reason.scarcity)),
+		Timeout: a.reason.timeout, Scarcity: float64(a.reason.scarcity), a: a,
+		Connect: time.Duration(float64(t.level.Timeout.Connect) * (1 + float64(a.reason.scarcity))),
 	})
 	if r.err != nil {
 		r.verdict = t.body.classify(r.err)

@@ -101,17 +101,19 @@ type body interface {
 // Future is the pending result of a command. It is safe for concurrent use.
 type Future[R any] struct {
 	task
-	cmd Command[R]
+	runFunc      func(ctx context.Context, a Attempt) (R, error)
+	killFunc     func() error
+	classifyFunc func(error) Verdict
 }
 
-func (f *Future[R]) run(ctx context.Context, a Attempt) (any, error) { return f.cmd.Run(ctx, a) }
-func (f *Future[R]) kill() func() error                              { return f.cmd.Kill }
+func (f *Future[R]) run(ctx context.Context, a Attempt) (any, error) { return f.runFunc(ctx, a) }
+func (f *Future[R]) kill() func() error                              { return f.killFunc }
 
 func (f *Future[R]) classify(err error) Verdict {
-	if f.cmd.Classify == nil {
+	if f.classifyFunc == nil {
 		return VerdictDefault
 	}
-	return f.cmd.Classify(err)
+	return f.classifyFunc(err)
 }
 
 // Done is closed when the command is complete.
@@ -141,7 +143,7 @@ func (f *Future[R]) Wait(ctx context.Context) (R, error) {
 // A command must not wait for another one of its own class: with all slots taken by waiters, both end
 // in timeouts.
 func Submit[R any](ctx context.Context, e *Executor, c Command[R]) *Future[R] {
-	f := &Future[R]{cmd: c}
+	f := &Future[R]{runFunc: c.Run, killFunc: c.Kill, classifyFunc: c.Classify}
 	f.body = f
 	f.name, f.targetName, f.idempotent = c.Name, c.Target, c.Idempotent
 	if c.Run == nil {

@@ -16,7 +16,7 @@ import (
 
 // A hung command costs its slot for timeout + grace only; the caller learns at that time.
 func TestHungCommandLosesItsSlot(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, two())
 		began := time.Now()
 		hung := []*executor.Future[int]{
@@ -47,7 +47,7 @@ func TestHungCommandLosesItsSlot(t *testing.T) {
 
 // While every slot of a class hangs, other classes and submission go on.
 func TestHangsDoNotReachOtherClasses(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, two())
 		for range 50 {
 			executor.Submit(t.Context(), r.Executor, r.hung("low", ""))
@@ -67,7 +67,7 @@ func TestHangsDoNotReachOtherClasses(t *testing.T) {
 
 // The quarantine of a class is bounded; at the bound it fails fast, and opens when one returns.
 func TestQuarantineOfAClassIsBounded(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].MaxQuarantine = 5
 		r := newRig(t, classes)
@@ -106,7 +106,7 @@ func TestQuarantineOfAClassIsBounded(t *testing.T) {
 
 // One dead target takes MaxPerTarget commands, not the class; the others to it fail fast. Scenario 6.
 func TestDeadTargetIsIsolated(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].MaxParallel, classes[0].MaxPerTarget = 8, 2
 		r := newRig(t, classes)
@@ -159,7 +159,7 @@ func TestDeadTargetIsIsolated(t *testing.T) {
 
 // Heavier goes first.
 func TestWeightOrder(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := []executor.Class{
 			{Name: "a", Weight: 1, MaxParallel: 1}, {Name: "b", Weight: 2, MaxParallel: 1}, {Name: "c", Weight: 3, MaxParallel: 1},
 		}
@@ -187,7 +187,7 @@ func TestWeightOrder(t *testing.T) {
 
 // Under permanent overload by a heavy class, a light one starts once per StarveAfter. Scenario 11.
 func TestStarvationBound(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := []executor.Class{
 			{Name: "low", Weight: 1, MaxParallel: 2, StarveAfter: 500 * time.Millisecond},
 			{Name: "mid", Weight: 2, MaxParallel: 2, StarveAfter: 500 * time.Millisecond},
@@ -232,7 +232,7 @@ func TestStarvationBound(t *testing.T) {
 
 // A reserve can't be taken by anybody else, and the limit holds.
 func TestReserve(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].MaxParallel, classes[1].Reserve = 4, 1
 		r := newRig(t, classes, executor.WithLimit(3))
@@ -252,7 +252,7 @@ func TestReserve(t *testing.T) {
 
 // Timeouts grow with weight, scarcity and attempt, up to the ceiling and the caller's deadline, and say why.
 func TestTimeoutFormula(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		load := &fixedLoad{}
 		classes := []executor.Class{
 			{
@@ -305,7 +305,7 @@ func TestTimeoutFormula(t *testing.T) {
 
 // A retry waits outside of its slot.
 func TestRetryLeavesTheSlot(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].MaxParallel = 1
 		classes[0].Retry = executor.Retry{Max: 1, Ratio: 1, Backoff: time.Hour, MaxBackoff: time.Hour}
@@ -342,7 +342,7 @@ func TestRetryLeavesTheSlot(t *testing.T) {
 
 // A command that is not idempotent is never retried after it may have run. Scenario 27.
 func TestUnknownOutcomeIsNotRetried(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].Retry = executor.Retry{Max: 3, Ratio: 1}
 		r := newRig(t, classes)
@@ -376,11 +376,11 @@ func TestUnknownOutcomeIsNotRetried(t *testing.T) {
 
 // Kill makes a command that ignores its context return; nothing is quarantined then.
 func TestKillHook(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, two())
 		for _, own := range []bool{false, true} {
 			socket := make(chan struct{})
-			closeSocket := func() error { close(socket); return nil }
+			closeSocket := func() error { close(socket); return errors.New("close: not connected") } // does not matter
 			c := executor.Command[int]{Class: "low", Run: func(_ context.Context, a executor.Attempt) (int, error) {
 				if own {
 					a.OnKill(closeSocket)
@@ -407,7 +407,7 @@ func TestKillHook(t *testing.T) {
 
 // A kill hook that hangs keeps the attempt in quarantine, not in its slot.
 func TestKillHookHangs(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, two())
 		_, err := executor.Do(t.Context(), r.Executor, executor.Command[int]{
 			Class: "low",
@@ -424,7 +424,7 @@ func TestKillHookHangs(t *testing.T) {
 
 // Panics of all foreign code are contained. Scenario 14.
 func TestPanics(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, two())
 		run := func(f func() (int, error)) executor.Command[int] {
 			return executor.Command[int]{Class: "low", Run: func(context.Context, executor.Attempt) (int, error) { return f() }}
@@ -460,7 +460,7 @@ func TestPanics(t *testing.T) {
 
 // Everything that was given up is reported exactly once, at its tier, however often it was tried.
 func TestOneAlertPerGivenUpCommand(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].Retry = executor.Retry{Max: 3, Ratio: 10}
 		classes[1].Retry = executor.Retry{Max: 3, Ratio: 10}
@@ -499,7 +499,7 @@ func TestOneAlertPerGivenUpCommand(t *testing.T) {
 
 // Cancelling the caller's context ends what is queued at once. Scenario 23.
 func TestParentCancelled(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, two())
 		ctx, cancel := context.WithCancelCause(t.Context())
 		var futures []*executor.Future[int]
@@ -529,11 +529,12 @@ func TestParentCancelled(t *testing.T) {
 
 // Drain refuses new commands, returns at its deadline and names what is stuck. Scenario 24.
 func TestDrainNamesWhatIsStuck(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, two())
 		c := r.hung("low", "pg-0")
 		c.Name = "pg_ctl stop"
 		executor.Submit(t.Context(), r.Executor, c)
+		executor.Submit(t.Context(), r.Executor, r.hung("high", "pg-1"))
 		polite := executor.Submit(t.Context(), r.Executor, takes("high", time.Hour))
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
@@ -543,8 +544,8 @@ func TestDrainNamesWhatIsStuck(t *testing.T) {
 			t.Errorf("drain took %v, its deadline was 500 ms", took)
 		}
 		var d *executor.DrainError
-		if !errors.As(err, &d) || len(d.Stuck) != 1 || d.Stuck[0].Command != "pg_ctl stop" || d.Stuck[0].Target != "pg-0" {
-			t.Errorf("drain: %v: want it to name pg_ctl stop only", err)
+		if !errors.As(err, &d) || len(d.Stuck) != 2 || !strings.Contains(err.Error(), `low "pg_ctl stop" on pg-0 (attempt 1`) || !strings.Contains(err.Error(), `high "hang" on pg-1`) {
+			t.Errorf("drain: %v: want it to name pg_ctl stop and hang only", err)
 		}
 		errIs(t, err, context.DeadlineExceeded)
 		_, err = polite.Wait(t.Context())
@@ -557,7 +558,7 @@ func TestDrainNamesWhatIsStuck(t *testing.T) {
 
 // A late result is dropped.
 func TestLateResultIsDropped(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].Retry = executor.Retry{Max: 1, Ratio: 1}
 		r := newRig(t, classes)
@@ -583,7 +584,7 @@ func TestLateResultIsDropped(t *testing.T) {
 
 // The queue is bounded in length and time; a full one alerts once.
 func TestQueueBounds(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].MaxQueue, classes[0].MaxQueueWait = 3, 300*time.Millisecond
 		r := newRig(t, classes)
@@ -614,7 +615,7 @@ func TestQueueBounds(t *testing.T) {
 }
 
 func TestProgressTimeout(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		classes := two()
 		classes[0].Timeout.Base, classes[0].Timeout.Progress = 8*time.Second, 300*time.Millisecond
 		r := newRig(t, classes)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -168,12 +167,6 @@ func errIs(t *testing.T, err error, wants ...error) {
 			t.Errorf("error %v: want it to match %v", err, want)
 		}
 	}
-}
-
-// inBubble runs f in fake time.
-func inBubble(t *testing.T, f func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, f)
 }
 
 // two is a light and a heavy class with short, exact timeouts.

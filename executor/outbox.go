@@ -163,7 +163,7 @@ func (e *Executor) record(a *attempt, outcome string, err error, now time.Time) 
 	r := AttemptRecord{
 		Command: t.name, Class: t.level.Name, Target: t.targetName, N: a.n, Started: a.started,
 		Queued: a.waited, Timeout: a.reason.timeout, Elapsed: now.Sub(a.started), Outcome: outcome,
-		Scarcity: a.reason.scarcity, reason: a.reason, err: err,
+		Scarcity: float64(a.reason.scarcity), reason: a.reason, err: err,
 	}
 	for _, o := range e.records {
 		o.push(r)

@@ -29,17 +29,30 @@ func (t Tuning) withDefaults() Tuning {
 	return t
 }
 
-// timeoutReason records how a timeout came about; it is formatted only when somebody reads it.
+// timeoutReason records how a timeout came about; it is formatted only when somebody reads it. It is part of every
+// attempt, hence the narrow types.
 type timeoutReason struct {
-	base                 time.Duration
-	learned              bool
-	weight, load, growth float64
-	scarcity             float64
-	resource             string
-	grown                int
-	jitter               float64
-	cut                  string
-	uncut, timeout       time.Duration
+	base, uncut, timeout           time.Duration
+	resource                       string
+	weight, load, growth, scarcity float32
+	jitter                         float32
+	grown                          int16
+	learned                        bool
+	cut                            timeoutCut
+}
+
+// timeoutCut is what bounded a timeout.
+type timeoutCut uint8
+
+const (
+	cutNone timeoutCut = iota
+	cutCeiling
+	cutElapsed
+	cutParent
+)
+
+func (c timeoutCut) String() string {
+	return [...]string{"nothing", "the ceiling", "maxElapsed", "the caller's deadline"}[c]
 }
 
 // String is like "5s base × 1.10 weight × 2.20 load (cpu scarcity 0.40) × 1.60 after 1 timeout = 19.4s".
@@ -63,7 +76,7 @@ func (r timeoutReason) String() string {
 	if r.jitter != 1 {
 		fmt.Fprintf(&b, " × %.2f jitter", r.jitter)
 	}
-	if r.cut != "" {
+	if r.cut != cutNone {
 		fmt.Fprintf(&b, " = %v, cut by %s to %v", r.uncut.Round(time.Millisecond), r.cut, r.timeout.Round(time.Millisecond))
 	} else {
 		fmt.Fprintf(&b, " = %v", r.timeout.Round(time.Millisecond))
@@ -98,34 +111,31 @@ func (r *rtt) upper() time.Duration { return r.smoothed + 4*r.variance }
 // and says why. S is read once, at the start of the attempt. Mutex held.
 func (e *Executor) timeoutFor(t *task, load Load, now time.Time) timeoutReason {
 	c, k := t.level, e.tuning
-	r := timeoutReason{
-		base: c.Timeout.Base, weight: 1 + k.Gamma*float64(c.Weight)/float64(e.levels[0].Weight),
-		load: 1 + k.Alpha*load.Scarcity, scarcity: load.Scarcity, resource: load.Resource,
-		grown: t.grown, growth: math.Pow(k.Beta, float64(t.grown)), jitter: 1,
-	}
-	base := float64(r.base) * r.weight
-	if up := c.rtt.upper(); float64(up) > base {
-		r.base, r.learned, r.weight = up, true, 1
-		base = float64(up)
+	weight := 1 + k.Gamma*float64(c.Weight)/float64(e.levels[0].Weight)
+	stretch, growth, jitter := 1+k.Alpha*load.Scarcity, math.Pow(k.Beta, float64(t.grown)), 1.0
+	r := timeoutReason{base: c.Timeout.Base, scarcity: float32(load.Scarcity), resource: load.Resource, grown: int16(t.grown)}
+	if up := c.rtt.upper(); float64(up) > float64(r.base)*weight {
+		r.base, r.learned, weight = up, true, 1
 	}
 	if k.Jitter > 0 {
-		r.jitter = 1 + k.Jitter*(2*e.rng.Float64()-1)
+		jitter = 1 + k.Jitter*(2*e.rng.Float64()-1)
 	}
-	r.uncut = time.Duration(min(base*r.load*r.growth*r.jitter, float64(math.MaxInt64/4)))
+	r.weight, r.load, r.growth, r.jitter = float32(weight), float32(stretch), float32(growth), float32(jitter)
+	r.uncut = time.Duration(min(float64(r.base)*weight*stretch*growth*jitter, float64(math.MaxInt64/4)))
 	r.timeout = r.uncut
-	cut := func(by string, to time.Duration) {
+	cut := func(by timeoutCut, to time.Duration) {
 		if to < r.timeout {
 			r.cut, r.timeout = by, to
 		}
 	}
-	cut("the ceiling", c.Timeout.Max)
+	cut(cutCeiling, c.Timeout.Max)
 	if c.Retry.MaxElapsed > 0 {
-		cut("maxElapsed", t.submitted.Add(c.Retry.MaxElapsed).Sub(now))
+		cut(cutElapsed, t.submitted.Add(c.Retry.MaxElapsed).Sub(now))
 	}
 	if !t.parentDeadline.IsZero() {
 		// The margin lets the attempt end, and its reason be recorded, before the caller's context does.
 		left := t.parentDeadline.Sub(now)
-		cut("the caller's deadline", left-min(50*time.Millisecond, left/20))
+		cut(cutParent, left-min(50*time.Millisecond, left/20))
 	}
 	return r
 }

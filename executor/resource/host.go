@@ -78,13 +78,13 @@ func (h *host) io() Source {
 	disks := &hostDisks{}
 	return sourceFunc(func(ctx context.Context) (float64, string, error) {
 		idle, name, err := stall(ctx)
-		if err == nil || errors.Is(err, errFirst) {
-			if err != nil {
-				return 1, "psi", nil // nothing is known yet; the next sample tells
-			}
-			return idle, name, nil
+		if errors.Is(err, errUnlimited) { // a kernel without PSI
+			return disks.read(ctx)
 		}
-		return disks.read(ctx) // a kernel without PSI
+		if errors.Is(err, errFirst) { // nothing is known yet; the next sample tells
+			idle, name, err = 1, "psi", nil
+		}
+		return idle, name, err
 	})
 }
 

@@ -154,9 +154,9 @@ type fake struct {
 	reads atomic.Int32
 }
 
-func newFake(idle float64) *fake {
+func newFake() *fake {
 	f := &fake{hang: make(chan struct{})}
-	f.set(idle)
+	f.set(1)
 	return f
 }
 
@@ -172,7 +172,7 @@ func (f *fake) Read(context.Context) (float64, string, error) {
 
 func TestScarcity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cpu, memory, io := newFake(1), newFake(1), newFake(1)
+		cpu, memory, io := newFake(), newFake(), newFake()
 		m := Start(Options{CPU: cpu, Memory: memory, IO: io})
 		defer m.Stop()
 		for _, c := range []struct {
@@ -201,7 +201,7 @@ func TestScarcity(t *testing.T) {
 // is left behind. Scenario 19.
 func TestStuckRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cpu, memory, io := newFake(1), newFake(1), newFake(1)
+		cpu, memory, io := newFake(), newFake(), newFake()
 		m := Start(Options{CPU: cpu, Memory: memory, IO: io})
 		io.stuck.Store(true)
 		cpu.set(.4)

@@ -40,7 +40,7 @@ func start(t *testing.T) *server {
 		t.Skip("starts a real PostgreSQL server; left out by -short")
 	}
 	bins, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if path, err := exec.LookPath("initdb"); err == nil {
+	if path, err := exec.LookPath("initdb"); err == nil && len(bins) == 0 {
 		bins = append(bins, path)
 	}
 	if len(bins) == 0 {
@@ -48,7 +48,7 @@ func start(t *testing.T) *server {
 	}
 	sort.Strings(bins)
 	bin := filepath.Dir(bins[len(bins)-1])
-	dir, err := os.MkdirTemp("", "cutset-sqlconn-")
+	dir, err := os.MkdirTemp("", "cutset-sqlconn-") //nolint:usetesting // t.TempDir is below a directory that only this user may enter
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func start(t *testing.T) *server {
 	t.Cleanup(func() {
 		s.signal(t, syscall.SIGCONT)
 		stop() // kills the process group of the server
-		<-ended
+		t.Log("server ended:", <-ended)
 	})
 	for {
 		if conn, err := pgx.Connect(ctx, s.dsn()); err == nil {
