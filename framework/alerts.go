@@ -16,7 +16,6 @@ type alerts struct {
 	mu    sync.Mutex
 	cases []caseTime // in order
 	all   []caseAlert
-	taken int
 }
 
 type caseTime struct {

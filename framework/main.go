@@ -46,8 +46,12 @@ func (c config) check() error {
 		flag  string
 		value int64
 	}{
-		{"budget-cases", int64(c.budgetCases)}, {"max-size", int64(c.maxSize)}, {"budget-time", int64(c.budgetTime)},
-		{"hold", int64(c.hold)}, {"budget-outage", int64(c.outage)}, {"budget-redundancy", int64(c.redundancy)},
+		{"budget-cases", int64(c.budgetCases)},
+		{"max-size", int64(c.maxSize)},
+		{"budget-time", int64(c.budgetTime)},
+		{"hold", int64(c.hold)},
+		{"budget-outage", int64(c.outage)},
+		{"budget-redundancy", int64(c.redundancy)},
 	} {
 		if d.value < 0 {
 			return fmt.Errorf("-%s is negative; write a number from 0 up", d.flag)

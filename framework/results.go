@@ -43,7 +43,6 @@ func (r *run) results() (*report.Report, error) {
 	}
 	if r.setupErr != nil {
 		re.SetUpError = r.setupErr.Error()
-		return re, nil
 	}
 	verdicts, err := r.verdicts()
 	if err != nil {

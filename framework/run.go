@@ -166,7 +166,7 @@ func (r *run) setUp(ctx context.Context) error {
 func (r *run) setUpExecutor() error {
 	r.monitor = resource.Start(resource.Options{})
 	var err error
-	r.commands, err = executor.New(executor.DefaultClasses(),
+	r.commands, err = executor.New(classes(),
 		executor.WithMonitor(r.monitor),
 		executor.WithSeed(uint64(r.config.seed)),
 		executor.WithSinks(executor.NewSlogSink(r.log), r.alerts),
@@ -178,6 +178,16 @@ func (r *run) setUpExecutor() error {
 	)
 	r.alerts.record = r.record
 	return err
+}
+
+// classes are the executor's for a harness, with one change: under load, commands wait longer, and none
+// is refused. A run whose injections are shed decides nothing.
+func classes() []executor.Class {
+	list := executor.DefaultClasses()
+	for i := range list {
+		list[i].ShedAt = -1
+	}
+	return list
 }
 
 // freezePlan makes the plan and writes it, or, in the second and later of parallel processes, waits for

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/reporters"
+	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
 
 	"github.com/cutset-dev/cutset/framework/verdict"
@@ -93,7 +95,8 @@ func Cases(text string) bool {
 			return
 		}
 		for number, c := range r.plan.Cases {
-			ginkgo.It(c.Sentence, ginkgo.Label(c.ID), func(ctx ginkgo.SpecContext) {
+			// Ginkgo orders specs by where they are written: these are, in the plan.
+			ginkgo.It(c.Sentence, ginkgo.Label(c.ID), r.locate(c.ID), func(ctx ginkgo.SpecContext) {
 				if reason := r.noTimeFor(); reason != "" {
 					r.leaveOut(c.ID, reason)
 					ginkgo.Skip(reason)
@@ -121,6 +124,14 @@ var _ = ginkgo.ReportAfterSuite("report of the run", func(_ ginkgo.SpecContext, 
 	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	gomega.Expect(current.writeReport()).To(gomega.Succeed())
 })
+
+// locate returns the place of the case in the frozen plan.
+func (r *run) locate(id string) types.CodeLocation {
+	file := r.file("plan.json")
+	text, _ := os.ReadFile(file) //nolint:gosec // the run's own
+	before, _, _ := strings.Cut(string(text), strconv.Quote(id))
+	return types.CodeLocation{FileName: file, LineNumber: 1 + strings.Count(before, "\n")}
+}
 
 // noTimeFor says why there is no time for another case, or "": go test kills what runs past its timeout.
 func (r *run) noTimeFor() string {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +22,7 @@ import (
 type proc struct {
 	pid     int
 	name    string
-	stopped bool
+	stopped bool  // or bound to stop before it runs on
 	born    int64 // milliseconds since the epoch
 }
 
@@ -43,12 +44,25 @@ func listProcesses(match func(pid int) bool) ([]proc, error) {
 		}
 		name, _ := p.Name()
 		born, _ := p.CreateTime()
-		found = append(found, proc{int(pid), name, status[0] == process.Stop, born})
+		found = append(found, proc{int(pid), name, status[0] == process.Stop || stopPends(int(pid)), born})
 	}
 	sort.Slice(found, func(i, j int) bool {
 		return found[i].born < found[j].born || found[i].born == found[j].born && found[i].pid < found[j].pid
 	})
 	return found, nil
+}
+
+// stopPends tells whether the process has a SIGSTOP before it that it will obey before it runs on. One that waits in
+// the kernel, as for the child of a vfork that is itself stopped, goes on waiting, and shows no stopped state.
+func stopPends(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(text), "\nShdPnd:\t")
+	mask, _, _ := strings.Cut(after, "\n")
+	pending, err := strconv.ParseUint(mask, 16, 64)
+	return err == nil && pending&(1<<(unix.SIGSTOP-1)) != 0
 }
 
 // runsBelow matches processes whose working directory is dir or below it. A program's children keep it,

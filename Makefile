@@ -1,0 +1,47 @@
+# Every target sets up what it needs and is safe to repeat. `make help` lists them.
+SUITE     ?= ./suites/...
+CASE      ?=
+PLACEMENT ?=
+RUN       ?=
+ARGS      ?=
+
+GINKGO_FLAGS := -ginkgo.poll-progress-after=60s
+RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspath $(PLACEMENT))) $(ARGS)
+LINT         := _output/bin/golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run plan test lint fmt heal clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@echo
+	@echo 'run and plan take SUITE=./suites/ha, CASE=<id>, PLACEMENT=<file>, and ARGS="-hold=20s ..." (go test ./suites/ha -args -help lists them)'
+
+setup: ## install PostgreSQL, Patroni and etcd, where they are missing
+	@hack/setup
+
+run: setup ## run the suites on the embedded cluster; CASE=<id> runs one case
+	go test -count=1 -p=1 -timeout=30m -v $(SUITE) $(GINKGO_FLAGS) $(RUN_FLAGS)
+
+plan: setup ## print what `make run` would do
+	go test -count=1 -p=1 -v $(SUITE) -plan-only $(RUN_FLAGS)
+
+test: setup ## the project's own tests, and one short run of a suite
+	go test -race -shuffle=on -timeout=5m ./executor/... ./faultcalc/... ./framework/...
+	go test -count=1 -timeout=5m -v ./suites/example
+
+lint: $(LINT) ## check style, and the line of packages
+	$(LINT) run ./...
+	hack/lint-scripts
+
+fmt: $(LINT) ## format the code
+	$(LINT) fmt ./...
+
+heal: ## heal what a killed run left failed; RUN=<id>, or all runs
+	@go run ./framework/cmd/cutset heal $(RUN)
+
+clean: ## remove what killed runs left behind, and their results; RUN=<id>, or all runs
+	@go run ./framework/cmd/cutset clean $(RUN)
+
+$(LINT): hack/tools/go.mod
+	cd hack/tools && go build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint

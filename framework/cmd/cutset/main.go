@@ -1,0 +1,198 @@
+// Command cutset looks after runs that have ended, or were ended:
+//
+//	cutset heal [RUN]     heal what a killed run left failed
+//	cutset clean [RUN]    remove what runs left: processes, directories, results
+//	cutset recheck RUN    judge a run's history again
+//
+// RUN is a run id, or a run's directory; without one, all runs in -output are meant.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/cutset-dev/cutset/faultcalc"
+	"github.com/cutset-dev/cutset/framework/fault"
+	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/provider/embedded"
+	"github.com/cutset-dev/cutset/framework/verdict"
+)
+
+func main() {
+	output := flag.String("output", "_output", "`directory` of runs")
+	flag.Usage = func() {
+		_, _ = fmt.Fprintln(flag.CommandLine.Output(), "usage: cutset [-output DIR] heal|clean|recheck [RUN]")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := command(ctx, os.Stdout, *output, flag.Arg(0), flag.Arg(1))
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cutset:", err)
+		os.Exit(1)
+	}
+}
+
+func command(ctx context.Context, out io.Writer, output, verb, run string) error {
+	do := map[string]func(context.Context, io.Writer, string) error{"heal": heal, "clean": clean, "recheck": recheck}[verb]
+	if do == nil {
+		return fmt.Errorf("unknown command %q: write heal, clean or recheck", verb)
+	}
+	dirs, err := runs(output, run)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, dir := range dirs {
+		if err := do(ctx, out, dir); err != nil {
+			errs = append(errs, fmt.Errorf("%s run %s: %w", verb, filepath.Base(dir), err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runs returns the directories of the runs that are meant. A directory is a run's if it has a history.
+func runs(output, run string) ([]string, error) {
+	if run != "" {
+		for _, dir := range []string{filepath.Join(output, run), run} {
+			if info, err := os.Stat(dir); err == nil && info.IsDir() {
+				return []string{dir}, nil
+			}
+		}
+		return nil, fmt.Errorf("there is no run %s in %s", run, output)
+	}
+	found, err := filepath.Glob(filepath.Join(output, "*", "history.jsonl"))
+	for i, file := range found {
+		found[i] = filepath.Dir(file)
+	}
+	return found, err
+}
+
+// eachCluster calls do with every cluster that the run's processes left behind. What ended with the run is passed over.
+func eachCluster(dir string, do func(*embedded.Cluster) error) error {
+	states, err := filepath.Glob(filepath.Join(dir, "machines*.json"))
+	if err != nil {
+		return err
+	}
+	for _, state := range states {
+		cluster, err := embedded.Reopen(state)
+		if errors.Is(err, embedded.ErrGone) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := do(cluster); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func heal(ctx context.Context, out io.Writer, dir string) error {
+	open, err := openFaults(dir)
+	if err != nil {
+		return err
+	}
+	healed := 0
+	err = eachCluster(dir, func(c *embedded.Cluster) error {
+		for _, p := range open {
+			kind, err := fault.ByName(faultcalc.Level(p.Level), p.Kind)
+			if err != nil {
+				return err
+			}
+			for _, node := range p.Nodes {
+				f, err := kind.On(c, node)
+				if err != nil {
+					return err
+				}
+				if err := f.Heal(ctx); err != nil {
+					return err
+				}
+				healed++
+				_, _ = fmt.Fprintf(out, "run %s: healed %s on %s\n", filepath.Base(dir), p.Kind, node)
+			}
+		}
+		return nil
+	})
+	if err == nil && healed == 0 {
+		_, _ = fmt.Fprintf(out, "run %s: nothing to heal\n", filepath.Base(dir))
+	}
+	return err
+}
+
+// openFaults returns the cases whose faults were injected and not healed.
+func openFaults(dir string) ([]history.Planned, error) {
+	files, err := filepath.Glob(filepath.Join(dir, "history*.jsonl"))
+	if err != nil {
+		return nil, err
+	}
+	var open []history.Planned
+	for _, file := range files {
+		planned, active := map[string]history.Planned{}, map[string]bool{}
+		for r, err := range history.Read(file) {
+			if err != nil {
+				return nil, err
+			}
+			switch {
+			case r.Planned != nil:
+				planned[r.Case] = *r.Planned
+			case r.Phase != nil && r.Phase.Name == history.Inject:
+				active[r.Case] = true
+			case r.Phase != nil && r.Phase.Name == history.Healed && r.Phase.Problem == "":
+				delete(active, r.Case)
+			}
+		}
+		for id := range active {
+			open = append(open, planned[id])
+		}
+	}
+	return open, nil
+}
+
+func clean(ctx context.Context, out io.Writer, dir string) error {
+	if err := eachCluster(dir, func(c *embedded.Cluster) error { return c.Close(ctx) }); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(out, "run %s: removed\n", filepath.Base(dir))
+	return nil
+}
+
+func recheck(_ context.Context, out io.Writer, dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "history*.jsonl"))
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%s: %w", filepath.Join(dir, "history.jsonl"), fs.ErrNotExist)
+	}
+	bad := 0
+	for _, file := range files {
+		verdicts, err := verdict.Judge(history.Read(file))
+		if err != nil {
+			return err
+		}
+		for _, v := range verdicts {
+			_, _ = fmt.Fprintf(out, "%-13s  %s: %s\n", v.Outcome, v.Case, v.Summary())
+			if v.Outcome != verdict.Pass {
+				bad++
+			}
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%d verdicts are not pass", bad)
+	}
+	return nil
+}
