@@ -11,13 +11,13 @@ import "iter"
 func (m *Model) coveringArray(t int) iter.Seq[Set] {
 	nodes := m.affected.appendIndices(nil)
 	var rows [][]bool
-	switch {
-	case t == 1:
+	switch t {
+	case 1:
 		rows = [][]bool{make([]bool, len(nodes)), make([]bool, len(nodes))}
 		for i := range nodes {
 			rows[1][i] = true
 		}
-	case t == 2:
+	case 2:
 		rows = pairwise(len(nodes))
 	default:
 		rows = ipog(len(nodes), t)
