@@ -92,7 +92,7 @@ func newSinkQueue(s Sink) *outbox[Alert] {
 // critical; among critical ones, a is folded into one of the same class and event, so that a critical
 // alert is counted and delivered, never dropped. It returns the number of dropped alerts.
 func makeRoom(items []Alert, a Alert) (out []Alert, dropped int) {
-	for i := range items { // the same trouble, told once with a count
+	for i := len(items) - 1; i >= 0; i-- { // the same trouble, told once with a count
 		if old := &items[i]; old.Event == a.Event && old.Class == a.Class && old.Target == a.Target && old.Tier == a.Tier {
 			old.Count = max(old.Count, 1) + max(a.Count, 1)
 			old.Err, old.Time, old.Attempts = a.Err, a.Time, a.Attempts
