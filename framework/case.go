@@ -45,6 +45,9 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 			}
 		}
 	}
+	sampling, stopSampling := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSampling()
+	go r.recordLoad(sampling)
 	k.begin()
 	k.traffic = r.clients.Start(ctx, c.ID)
 	if k.steady(ctx) {
@@ -79,7 +82,6 @@ func (k *caseRun) begin() {
 
 func (k *caseRun) reached(name history.PhaseName) {
 	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name}})
-	k.record.Add(history.Record{Load: &history.Load{Factor: k.commands.LoadFactor()}})
 }
 
 // failed records why a step was not reached.
@@ -202,12 +204,12 @@ func (k *caseRun) each(ctx context.Context, class, what string, do func(context.
 func (k *caseRun) hold(ctx context.Context) {
 	least := k.config.hold
 	if k.kind.Settles && k.Predict == faultcalc.Unavailable {
-		least += settle
+		least = max(least, settle+4*time.Second) // a verdict needs to see some of the silence after
 	}
-	began := time.Now()
+	began, held := time.Now(), k.stopwatch()
 	_ = k.wait(ctx, max(least, k.config.outage)+2*time.Second, "the shards to serve", func(context.Context) error {
-		if held := time.Since(began); held < time.Duration(float64(least)*k.commands.LoadFactor()) {
-			return fmt.Errorf("held for %s", seconds(held))
+		if so := held(); so < least {
+			return fmt.Errorf("held for %s, load-normalized", seconds(so))
 		}
 		return k.serving(began, k.Unavailable)
 	})

@@ -31,7 +31,7 @@ const (
 	defaultOutage      = 15 * time.Second
 	defaultRedundancy  = 60 * time.Second
 	eachCase           = 25 * time.Second // what the plan reckons with
-	settle             = 10 * time.Second // for a machine that is cut off to notice
+	settle             = 8 * time.Second  // for a machine that is cut off to notice
 	minimumTraffic     = 15               // operations of each kind and shard before a fault
 )
 

@@ -260,26 +260,49 @@ func (r *run) leaveOut(id, reason string) {
 	r.leftOut = append(r.leftOut, plan.LeftOut{ID: id, Reason: reason})
 }
 
+// stopwatch returns the load-normalized time since its start, reckoned from call to call.
+func (r *run) stopwatch() func() time.Duration {
+	var spent time.Duration
+	at := time.Now()
+	return func() time.Duration {
+		now := time.Now()
+		spent += time.Duration(float64(now.Sub(at)) / r.commands.LoadFactor())
+		at = now
+		return spent
+	}
+}
+
 // wait checks now and then until the check passes, for at most the limit in load-normalized time. The error
 // says what was seen last.
 func (r *run) wait(ctx context.Context, limit time.Duration, what string, check func(context.Context) error) error {
 	const every = 100 * time.Millisecond
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var spent time.Duration
-	for at := time.Now(); ; {
+	for spent := r.stopwatch(); ; {
 		err := check(ctx)
 		if err == nil {
 			return nil
 		}
-		spent += time.Duration(float64(time.Since(at)) / r.commands.LoadFactor())
-		at = time.Now()
-		if spent > limit {
+		if spent() > limit {
 			return fmt.Errorf("waited %s, load-normalized, for %s; last seen: %w", seconds(limit), what, err)
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("wait for %s: %w; last seen: %w", what, context.Cause(ctx), err)
+		case <-tick.C:
+		}
+	}
+}
+
+// recordLoad samples the load until the context ends, for verdicts to reckon with.
+func (r *run) recordLoad(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		r.record.Add(history.Record{Load: &history.Load{Factor: r.commands.LoadFactor()}})
+		select {
+		case <-ctx.Done():
+			return
 		case <-tick.C:
 		}
 	}

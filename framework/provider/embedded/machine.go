@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -24,6 +25,11 @@ const (
 	nobody     = 65534       // what programs run as: PostgreSQL refuses to run as root
 	diskEnv    = "CUTSET_DISK"
 	hostEnv    = "CUTSET_HOSTNAME"
+	pidEnv     = "CUTSET_LAST_PID"
+	// pidsPerBoot keeps the process ids of one boot apart from those of the next. On a machine that has little else
+	// to run they would be the same few, and a lock file from before the crash would seem to be held. They begin
+	// again after eight boots, as ids end at 32768 where nobody raised that.
+	pidsPerBoot = 3000
 )
 
 // machine is a set of namespaces with a first process of its own; killing that one kills all of it
@@ -35,6 +41,7 @@ type machine struct {
 	address string // the only one
 	disk    string // as this process sees it
 
+	boots    int       // so far
 	first    *exec.Cmd // nil while it is down, and without namespaces
 	pidNS    string
 	netNS    *os.File
@@ -60,7 +67,10 @@ func (m *machine) boot(ctx context.Context) error {
 	}
 	defer ready.Close() //nolint:errcheck // read to its end below
 	first := exec.CommandContext(context.WithoutCancel(ctx), exe)
-	first.Env = []string{roleEnv + "=" + roleMachine, diskEnv + "=" + m.disk, hostEnv + "=" + m.name}
+	first.Env = []string{
+		roleEnv + "=" + roleMachine, diskEnv + "=" + m.disk, hostEnv + "=" + m.name, pidEnv + "=" + strconv.Itoa(1+m.boots%8*pidsPerBoot),
+	}
+	m.boots++
 	first.Stderr = os.Stderr
 	first.ExtraFiles = []*os.File{booted}
 	first.SysProcAttr = &syscall.SysProcAttr{
@@ -87,7 +97,11 @@ func (m *machine) boot(ctx context.Context) error {
 // initMachine is the first process of a machine: mounts, then reaping for ever.
 func initMachine() int {
 	booted := os.NewFile(3, "booted")
-	if err := mountMachine(os.Getenv(diskEnv), os.Getenv(hostEnv)); err != nil {
+	err := mountMachine(os.Getenv(diskEnv), os.Getenv(hostEnv))
+	if err == nil {
+		err = os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(os.Getenv(pidEnv)), 0)
+	}
+	if err != nil {
 		_, _ = fmt.Fprint(booted, err)
 		return 1
 	}

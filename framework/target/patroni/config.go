@@ -57,7 +57,6 @@ func (t *Target) configure(c copyOf, dir string) ([]byte, error) {
 			"dcs":    t.dynamic(c),
 			"initdb": []any{map[string]any{"encoding": "UTF8"}, map[string]any{"locale": "C"}, map[string]any{"wal-segsize": "1"}, "data-checksums"},
 			"pg_hba": []string{
-				"local all all scram-sha-256",
 				"host all all samenet scram-sha-256",
 				"host replication " + replicator + " samenet scram-sha-256",
 			},
@@ -65,11 +64,11 @@ func (t *Target) configure(c copyOf, dir string) ([]byte, error) {
 		"postgresql": map[string]any{
 			"listen": c.server(), "connect_address": c.server(),
 			"data_dir": path.Join(dir, "data"), "bin_dir": t.bin, "pgpass": path.Join(dir, "pgpass"),
-			"use_unix_socket": true,
 			"authentication": map[string]any{
 				"superuser": account(superuser), "replication": account(replicator), "rewind": account(rewinder),
 			},
-			"parameters": map[string]any{"unix_socket_directories": path.Join(dir, "socket")},
+			// No socket files: after a crash, the lock of one would be left on the disk.
+			"parameters": map[string]any{"unix_socket_directories": ""},
 		},
 	})
 }

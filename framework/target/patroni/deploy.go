@@ -81,7 +81,7 @@ func (t *Target) place(ctx context.Context, c copyOf) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(outside, c.Instance, "socket"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(outside, c.Instance), 0o700); err != nil {
 		return err
 	}
 	const file = "patroni.yml"

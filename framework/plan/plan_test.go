@@ -1,0 +1,207 @@
+package plan
+
+import (
+	"encoding/json"
+	"errors"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cutset-dev/cutset/faultcalc"
+)
+
+// ring is the worked example of the published method: t has shards {m1, m2}, {m2, m3}, {m3, m4}.
+func ring() faultcalc.Topology {
+	replica := func(instance string, role faultcalc.Role) faultcalc.Replica {
+		return faultcalc.Replica{Instance: instance, Role: role, State: faultcalc.StateAvailable}
+	}
+	t := faultcalc.Topology{Tables: []faultcalc.Table{{Name: "t", Rule: faultcalc.RuleAny}}}
+	for _, n := range []string{"1", "2", "3", "4"} {
+		t.Machines = append(t.Machines, faultcalc.Machine{Name: "m" + n})
+		t.Instances = append(t.Instances, faultcalc.Instance{Name: "i" + n, Machine: "m" + n})
+	}
+	for i, pair := range [][2]string{{"i1", "i2"}, {"i2", "i3"}, {"i3", "i4"}} {
+		t.Tables[0].Shards = append(t.Tables[0].Shards, faultcalc.Shard{Number: i + 1, Replicas: []faultcalc.Replica{
+			replica(pair[0], faultcalc.RolePrimary), replica(pair[1], faultcalc.RoleStandby),
+		}})
+	}
+	return t
+}
+
+func spec() Spec {
+	return Spec{
+		Suite: "s", Seed: 1, Levels: []faultcalc.Level{faultcalc.LevelMachine}, MaxCases: 100, MaxTime: time.Hour, EachCase: time.Second,
+		Unsupported: func(string) string { return "" },
+	}
+}
+
+func ids(p Plan) (list []string) {
+	for _, c := range p.Cases {
+		list = append(list, c.ID)
+	}
+	return list
+}
+
+func TestBoundaryFirstOneKindEachInTurn(t *testing.T) {
+	sp := spec()
+	sp.Kinds = []string{"crash", "hang"}
+	p, err := Make(ring(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		// the boundary: three minimal cuts, three maximal survivable sets
+		"s:crash:machine:m1+m2", "s:hang:machine:m2+m3", "s:crash:machine:m3+m4",
+		"s:hang:machine:m1+m3", "s:crash:machine:m1+m4", "s:hang:machine:m2+m4",
+		// with the other kind
+		"s:hang:machine:m1+m2", "s:crash:machine:m2+m3", "s:hang:machine:m3+m4",
+		"s:crash:machine:m1+m3", "s:hang:machine:m1+m4", "s:crash:machine:m2+m4",
+		// what else the published method has
+		"s:crash:machine:m1+m2+m3", "s:hang:machine:m2+m3+m4", "s:crash:machine:m1+m2+m3+m4",
+		"s:none:machine:none", "s:crash:machine:m1", "s:hang:machine:m4",
+		"s:hang:machine:m1+m2+m3", "s:crash:machine:m2+m3+m4", "s:hang:machine:m1+m2+m3+m4",
+		"s:hang:machine:m1", "s:crash:machine:m4",
+	}
+	if diff := cmp.Diff(want, ids(p)); diff != "" {
+		t.Error(diff)
+	}
+	if share := p.Coverage[0].DecidedShare; share != 1 {
+		t.Errorf("the boundary decides %v of all fault sets, want all", share)
+	}
+	first := p.Cases[0]
+	if first.Sentence != "crash {m1, m2}: table t must become unavailable (shard 1), and recover" || !slices.Equal(first.Unavailable, []int{1}) {
+		t.Errorf("got %+v", first)
+	}
+	if last := p.Cases[4]; last.Sentence != "crash {m1, m4}: table t must stay available" {
+		t.Errorf("got %+v", last)
+	}
+}
+
+func TestBudgetsSayWhatTheyLeaveOut(t *testing.T) {
+	sp := spec()
+	sp.MaxCases = 6
+	p, err := Make(ring(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(p.Cases) != 6 || p.Coverage[0].DecidedShare != 1 {
+		t.Errorf("six cases decide everything, got %d cases and %v", len(p.Cases), p.Coverage)
+	}
+	if len(p.LeftOut) == 0 || p.LeftOut[0].Reason != "beyond the budget of 6 cases" {
+		t.Errorf("got %+v", p.LeftOut[:1])
+	}
+	sp.MaxTime = 3 * time.Second
+	if p, err = Make(ring(), sp); err != nil || len(p.Cases) != 3 || p.LeftOut[0].Reason != "beyond the budget of 3s, at 1s a case" {
+		t.Errorf("got %d cases, left out %+v, %v", len(p.Cases), p.LeftOut[:1], err)
+	}
+	if share := p.Coverage[0].DecidedShare; share >= 1 || share <= 0 {
+		t.Errorf("three cuts decide a part, got %v", share)
+	}
+}
+
+func TestUnsupportedKindsAreLeftOutWithTheReason(t *testing.T) {
+	sp := spec()
+	sp.Unsupported = func(kind string) string {
+		if kind == "isolate" {
+			return "no network to cut"
+		}
+		return ""
+	}
+	p, err := Make(ring(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slices.ContainsFunc(p.Cases, func(c Case) bool { return c.Kind == "isolate" }) {
+		t.Error("a case that can't be done is planned")
+	}
+	if !slices.Contains(p.LeftOut, LeftOut{"s:isolate:machine:m3+m4", "no network to cut"}) {
+		t.Errorf("got %+v", p.LeftOut)
+	}
+}
+
+func TestOnlyOneCase(t *testing.T) {
+	sp := spec()
+	sp.MaxCases, sp.Only = 1, "s:hang:machine:m4"
+	p, err := Make(ring(), sp)
+	if err != nil || !slices.Equal(ids(p), []string{sp.Only}) {
+		t.Errorf("got %v, %v", ids(p), err)
+	}
+	sp.Only = "s:hang:machine:m9"
+	if _, err := Make(ring(), sp); !errors.Is(err, ErrNoCase) {
+		t.Errorf("got %v, want ErrNoCase", err)
+	}
+}
+
+// A fault that passes by itself leaves nothing down, whatever it hits.
+func TestPassingFaultsPredictWhatIsThere(t *testing.T) {
+	sp := spec()
+	sp.Levels, sp.Kinds = []faultcalc.Level{faultcalc.LevelInstance}, []string{"server-kill"}
+	p, err := Make(ring(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range p.Cases {
+		if c.Predict == faultcalc.Unavailable || len(c.Unavailable) > 0 {
+			t.Errorf("got %+v", c)
+		}
+	}
+	if p.Coverage[0].DecidedShare != 0 {
+		t.Error("faults that pass by themselves decide nothing about fault sets, got ", p.Coverage[0])
+	}
+}
+
+func TestFreezeAndLoad(t *testing.T) {
+	p, err := Make(ring(), spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "plan.json")
+	if err := p.Freeze(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Freeze(file); err == nil {
+		t.Error("a frozen plan was overwritten")
+	}
+	loaded, err := Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Make(ring(), spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	one, _ := json.Marshal(loaded)
+	two, _ := json.Marshal(again)
+	if string(one) != string(two) {
+		t.Error("the same topology and spec gave another plan")
+	}
+}
+
+// The fingerprint holds what predictions rest on, and nothing that changes in a run.
+func TestFingerprint(t *testing.T) {
+	base := Fingerprint(ring())
+	for _, c := range []struct {
+		name   string
+		change func(*faultcalc.Topology)
+		same   bool
+	}{
+		{"failover", func(t *faultcalc.Topology) {
+			r := t.Tables[0].Shards[0].Replicas
+			r[0].Role, r[1].Role = r[1].Role, r[0].Role
+		}, true},
+		{"address", func(t *faultcalc.Topology) { t.Instances[0].Address = "10.0.0.9:5432" }, true},
+		{"copy down", func(t *faultcalc.Topology) { t.Tables[0].Shards[0].Replicas[1].State = faultcalc.StateUnavailable }, false},
+		{"copy may not be promoted", func(t *faultcalc.Topology) { t.Tables[0].Shards[0].Replicas[1].Role = faultcalc.RoleAsync }, false},
+		{"copy moved", func(t *faultcalc.Topology) { t.Instances[0].Machine = "m4" }, false},
+		{"rule", func(t *faultcalc.Topology) { t.Tables[0].Rule = faultcalc.RuleMajority }, false},
+	} {
+		topology := ring()
+		c.change(&topology)
+		if same := Fingerprint(topology) == base; same != c.same {
+			t.Errorf("%s: same fingerprint is %v, want %v", c.name, same, c.same)
+		}
+	}
+}
