@@ -30,6 +30,7 @@ type Alert struct {
 	Class    string    `json:"class"`
 	Command  string    `json:"command,omitempty"`
 	Target   string    `json:"target,omitempty"`
+	Scope    string    `json:"scope,omitempty"` // see WithScope
 	Event    string    `json:"event"`
 	Message  string    `json:"message"`
 	Attempts int       `json:"attempts,omitempty"`
@@ -71,6 +72,7 @@ func (s slogSink) Alert(a Alert) {
 	}
 	add("command", a.Command)
 	add("target", a.Target)
+	add("scope", a.Scope)
 	add("error", a.Err)
 	if a.Attempts > 0 {
 		attrs = append(attrs, slog.Int("attempts", a.Attempts))
@@ -93,7 +95,7 @@ func newSinkQueue(s Sink) *outbox[Alert] {
 // alert is counted and delivered, never dropped. It returns the number of dropped alerts.
 func makeRoom(items []Alert, a Alert) (out []Alert, dropped int) {
 	for i := len(items) - 1; i >= 0; i-- { // the same trouble, told once with a count
-		if old := &items[i]; old.Event == a.Event && old.Class == a.Class && old.Target == a.Target && old.Tier == a.Tier {
+		if old := &items[i]; old.Event == a.Event && old.Class == a.Class && old.Target == a.Target && old.Tier == a.Tier && old.Scope == a.Scope {
 			old.Count = max(old.Count, 1) + max(a.Count, 1)
 			old.Err, old.Time, old.Attempts = a.Err, a.Time, a.Attempts
 			return items, 0

@@ -137,6 +137,14 @@ func (f *Future[R]) Wait(ctx context.Context) (R, error) {
 	return value, f.promise.err
 }
 
+type scopeKey struct{}
+
+// WithScope returns a context that marks commands as part of scope, e.g. a test spec or a reconciled object. The
+// scope appears in their alerts and records, so that these find their way back although they arrive later.
+func WithScope(ctx context.Context, scope string) context.Context {
+	return context.WithValue(ctx, scopeKey{}, scope)
+}
+
 // Submit hands the command to the executor and returns at once, whatever state that is in. The Future is
 // never nil. When ctx is done, the command is taken from its queue, or cancelled; values of ctx reach Run.
 //

@@ -91,13 +91,7 @@ func (e *Executor) Drain(ctx context.Context) error {
 		err = e.await(qctx, func() bool { return e.quarantined() == 0 })
 		cancel()
 	}
-	var sinks []error
-	for _, s := range e.sinks {
-		sinks = append(sinks, s.flush(ctx))
-	}
-	for _, r := range e.records {
-		sinks = append(sinks, r.flush(ctx))
-	}
+	sinks := e.flush(ctx)
 	sinkErr := errors.Join(sinks...)
 	e.mu.Lock()
 	stuck := e.stuck()
@@ -119,6 +113,24 @@ func (e *Executor) Drain(ctx context.Context) error {
 		}
 	}
 	return out
+}
+
+// Flush waits until sinks and observers have taken everything that happened before, or ctx is done.
+func (e *Executor) Flush(ctx context.Context) error {
+	if err := errors.Join(e.flush(ctx)...); err != nil {
+		return fmt.Errorf("executor: flush: %w", err)
+	}
+	return nil
+}
+
+func (e *Executor) flush(ctx context.Context) (errs []error) {
+	for _, s := range e.sinks {
+		errs = append(errs, s.flush(ctx))
+	}
+	for _, r := range e.records {
+		errs = append(errs, r.flush(ctx))
+	}
+	return errs
 }
 
 // cancelAll fails what waits and cancels what runs.

@@ -24,6 +24,7 @@ type task struct {
 	body       body
 	name       string
 	targetName string
+	scope      string
 	idempotent bool
 
 	ctx            context.Context

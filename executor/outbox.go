@@ -122,6 +122,7 @@ type AttemptRecord struct {
 	Command string        `json:"command"`
 	Class   string        `json:"class"`
 	Target  string        `json:"target,omitempty"`
+	Scope   string        `json:"scope,omitempty"` // see WithScope
 	N       int           `json:"n"`
 	Started time.Time     `json:"started"`
 	Queued  time.Duration `json:"queued"` // ns; how long it waited for its slot
@@ -161,7 +162,7 @@ func (e *Executor) record(a *attempt, outcome string, err error, now time.Time) 
 	}
 	t := a.t
 	r := AttemptRecord{
-		Command: t.name, Class: t.level.Name, Target: t.targetName, N: a.n, Started: a.started,
+		Command: t.name, Class: t.level.Name, Target: t.targetName, Scope: t.scope, N: a.n, Started: a.started,
 		Queued: a.waited, Timeout: a.reason.timeout, Elapsed: now.Sub(a.started), Outcome: outcome,
 		Scarcity: float64(a.reason.scarcity), reason: a.reason, err: err,
 	}

@@ -16,6 +16,7 @@ func (e *Executor) submit(ctx context.Context, t *task, class string) {
 	}
 	t.level, t.ctx, t.event.what = l, ctx, t
 	t.parentDeadline, _ = ctx.Deadline()
+	t.scope, _ = ctx.Value(scopeKey{}).(string)
 	if ctx.Done() != nil {
 		t.stop = context.AfterFunc(ctx, func() { e.parentDone(t) })
 	}
@@ -231,7 +232,7 @@ func (e *Executor) giveUp(t *task, phase string, err error, now time.Time) {
 	failure := t.fail(phase, now, e.load.Scarcity, err)
 	t.level.stats.GivenUp++
 	e.alert(Alert{
-		Time: now, Tier: t.level.Tier, Class: t.level.Name, Command: t.name, Target: t.targetName,
+		Time: now, Tier: t.level.Tier, Class: t.level.Name, Command: t.name, Target: t.targetName, Scope: t.scope,
 		Event: EventGivenUp, Attempts: t.attempts, Err: err.Error(),
 		Message: fmt.Sprintf("gave up %s command %q after %d attempt(s)", t.level.Name, t.name, t.attempts),
 	})
