@@ -8,42 +8,28 @@ import (
 // bddBudget is the default number of diagram nodes (some 100 MB at most).
 const bddBudget = 1 << 21
 
-// bdd is a reduced, ordered binary decision diagram. Node 0 is false, node 1
-// is true; children are always made before their parents.
+// bdd is a reduced, ordered binary decision diagram: node 0 is false, 1 true.
+// Variables are numbered by level.
 type bdd struct {
-	level  []int32 // variables are numbered by level; terminals have level vars
-	lo, hi []int32
-	vars   int32
+	nodes
 	budget int
-
-	unique map[[3]int32]int32
+	done   *memo
 }
 
 func newBDD(vars, budget int) *bdd {
-	v := int32(vars)
-	return &bdd{
-		level: []int32{v, v}, lo: []int32{0, 1}, hi: []int32{0, 1},
-		vars: v, budget: budget, unique: map[[3]int32]int32{},
-	}
+	return &bdd{nodes: newNodes(vars), budget: budget, done: newMemo()}
 }
 
 func (b *bdd) node(level, lo, hi int32) int32 {
 	if lo == hi {
 		return lo
 	}
-	key := [3]int32{level, lo, hi}
-	if n, ok := b.unique[key]; ok {
-		return n
-	}
-	n := int32(len(b.level))
-	b.level, b.lo, b.hi = append(b.level, level), append(b.lo, lo), append(b.hi, hi)
-	b.unique[key] = n
-	return n
+	return b.make(level, lo, hi)
 }
 
 // hittingSets builds the diagram of all hitting sets of the family, the
 // monotone function "every edge has a chosen node". levelOf gives each node of
-// the family its level.
+// the family its level. The error is ErrTooLarge.
 //
 // Clauses are added from the deepest first level upwards, so that each one
 // only touches the part of the diagram between its own first and last level.
@@ -62,8 +48,8 @@ func hittingSets(f *family, levelOf []int32, vars, budget int) (*bdd, int32, err
 	b := newBDD(vars, budget)
 	root := int32(1)
 	for _, c := range clauses {
-		memo := map[[2]int32]int32{}
-		root = b.conjoin(root, c, 0, memo)
+		b.done.reset()
+		root = b.conjoin(root, c, 0)
 		if len(b.level) > budget {
 			return nil, 0, ErrTooLarge
 		}
@@ -72,34 +58,43 @@ func hittingSets(f *family, levelOf []int32, vars, budget int) (*bdd, int32, err
 }
 
 // conjoin returns f AND (c[i] OR c[i+1] OR ...).
-func (b *bdd) conjoin(f int32, c []int32, i int32, memo map[[2]int32]int32) int32 {
+func (b *bdd) conjoin(f int32, c []int32, i int32) int32 {
 	if f == 0 || int(i) == len(c) || len(b.level) > b.budget {
 		return 0
 	}
-	key := [2]int32{f, i}
-	if n, ok := memo[key]; ok {
+	if f == 1 {
+		return b.clause(c[i:])
+	}
+	if n, ok := b.done.get(f, i); ok {
 		return n
 	}
 	var n int32
 	switch l := b.level[f]; {
 	case l < c[i]:
-		lo := b.conjoin(b.lo[f], c, i, memo)
-		n = b.node(l, lo, b.conjoin(b.hi[f], c, i, memo))
+		lo := b.conjoin(b.lo[f], c, i)
+		n = b.node(l, lo, b.conjoin(b.hi[f], c, i))
 	case l == c[i]:
-		n = b.node(l, b.conjoin(b.lo[f], c, i+1, memo), b.hi[f])
+		n = b.node(l, b.conjoin(b.lo[f], c, i+1), b.hi[f])
 	default:
-		n = b.node(c[i], b.conjoin(f, c, i+1, memo), f)
+		n = b.node(c[i], b.conjoin(f, c, i+1), f)
 	}
-	memo[key] = n
+	b.done.put(f, i, n)
+	return n
+}
+
+func (b *bdd) clause(c []int32) int32 {
+	n := int32(0)
+	for i := len(c) - 1; i >= 0; i-- {
+		n = b.node(c[i], n, 1)
+	}
 	return n
 }
 
 // count is the number of assignments of all variables that satisfy root.
 func (b *bdd) count(root int32) *big.Int {
-	reached := b.reachable(root)
 	counts := make([]*big.Int, len(b.level))
 	counts[0], counts[1] = new(big.Int), big.NewInt(1)
-	for _, n := range reached {
+	for _, n := range b.reachable(root) {
 		c := new(big.Int).Lsh(counts[b.lo[n]], b.skipped(n, b.lo[n]))
 		t := new(big.Int).Lsh(counts[b.hi[n]], b.skipped(n, b.hi[n]))
 		counts[n] = c.Add(c, t)
@@ -109,21 +104,6 @@ func (b *bdd) count(root int32) *big.Int {
 
 // skipped is the number of levels strictly between a node and its child.
 func (b *bdd) skipped(n, child int32) uint { return uint(b.level[child] - b.level[n] - 1) }
-
-// reachable lists the inner nodes below root, children before parents.
-func (b *bdd) reachable(root int32) []int32 {
-	seen := make([]bool, len(b.level))
-	seen[root] = true
-	var nodes []int32
-	for n := root; n > 1; n-- {
-		if seen[n] {
-			seen[b.lo[n]], seen[b.hi[n]] = true, true
-			nodes = append(nodes, n)
-		}
-	}
-	slices.Reverse(nodes)
-	return nodes
-}
 
 // countHitting counts the subsets of the universe that hit every edge. Nodes
 // of the universe in no edge are free; edges lie within the universe.

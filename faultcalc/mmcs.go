@@ -6,7 +6,8 @@ import "iter"
 // family, in an order that depends on the family alone. The family {∅} has
 // none; the empty family has the one transversal ∅.
 //
-// Algorithm: MMCS of Murakami and Uno (arXiv 1102.3813), depth first, memory
+// Families with up to 64 nodes in their edges go to wordEngine, others to
+// sparseEngine. Algorithm: MMCS of Murakami and Uno (arXiv 1102.3813), depth first, memory
 // linear in the family. Per edge it keeps the number of chosen nodes that hit
 // it and the XOR of their indices, which is the chosen node itself while there
 // is only one; a step then costs the degree of one node, and a chosen node is
@@ -14,6 +15,10 @@ import "iter"
 func transversals(f *family) iter.Seq[Set] {
 	return func(yield func(Set) bool) {
 		if f.hasEmpty() {
+			return
+		}
+		if w := newWordEngine(f); w != nil {
+			w.walkAll(f.n, yield)
 			return
 		}
 		e := newSparseEngine(f)

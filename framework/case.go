@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cutset-dev/cutset/executor"
-	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/fault"
 	"github.com/cutset-dev/cutset/framework/history"
 	"github.com/cutset-dev/cutset/framework/plan"
@@ -199,36 +198,41 @@ func (k *caseRun) each(ctx context.Context, class, what string, do func(context.
 	return group.Wait()
 }
 
-// hold keeps the fault in force for its time, and for as long as it takes to see what was predicted: until every
-// shard that must be available serves again, or has used up its budget.
+// hold keeps the fault in force for its time, and then for as long as it takes to see what was predicted: until every
+// shard that must be available serves and every other one is silent, or has used up its budget.
 func (k *caseRun) hold(ctx context.Context) {
-	least := k.config.hold
-	if k.kind.Settles && k.Predict == faultcalc.Unavailable {
-		least = max(least, settle+4*time.Second) // a verdict needs to see some of the silence after
-	}
-	began, held := time.Now(), k.stopwatch()
-	_ = k.wait(ctx, max(least, k.config.outage)+2*time.Second, "the shards to serve", func(context.Context) error {
-		if so := held(); so < least {
-			return fmt.Errorf("held for %s, load-normalized", seconds(so))
+	began := time.Now()
+	available := slices.DeleteFunc(slices.Clone(k.run.plan.Shards), func(shard int) bool { return slices.Contains(k.Unavailable, shard) })
+	_ = k.wait(ctx, max(k.config.hold, k.config.outage, settle)+2*time.Second, "what was predicted", func(context.Context) error {
+		if held := time.Since(began); held < k.config.hold {
+			return fmt.Errorf("held for %s", seconds(held))
 		}
-		return k.serving(began, k.Unavailable)
+		return errors.Join(k.serving(available, began), k.silent(k.Unavailable))
 	})
 }
 
-// serving returns nil when every shard but the excepted ones has served both kinds of operation of late.
-func (k *caseRun) serving(since time.Time, except []int) error {
+// serving returns nil when each of the shards has served both kinds of operation of late, and since the moment.
+func (k *caseRun) serving(shards []int, since time.Time) error {
 	const late = 500 * time.Millisecond
-	for _, shard := range k.run.plan.Shards {
-		if slices.Contains(except, shard) {
-			continue
-		}
+	return k.lastServed(shards, func(last time.Time) bool { return last.After(since) && time.Since(last) < late })
+}
+
+// silent returns nil when none of the shards has served anything for longer than a verdict asks for.
+func (k *caseRun) silent(shards []int) error {
+	return k.lastServed(shards, func(last time.Time) bool { return time.Since(last) > 3*time.Second })
+}
+
+// lastServed returns an error for the shards whose last operation does not do.
+func (k *caseRun) lastServed(shards []int, does func(time.Time) bool) error {
+	var errs []error
+	for _, shard := range shards {
 		for _, kind := range []history.OpKind{history.OpWrite, history.OpRead} {
-			if _, last := k.traffic.Served(shard, kind); last.Before(since) || time.Since(last) > late {
-				return fmt.Errorf("shard %d served its last %s %s ago", shard, kind, seconds(time.Since(last)))
+			if _, last := k.traffic.Served(shard, kind); !does(last) {
+				errs = append(errs, fmt.Errorf("shard %d served its last %s %s ago", shard, kind, seconds(time.Since(last))))
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // heal takes the faults back and waits for redundancy and service. It has a limit of its own.
@@ -244,7 +248,7 @@ func (k *caseRun) heal(ctx context.Context) {
 		if err := k.target.Redundant(ctx); err != nil {
 			return err
 		}
-		return k.serving(healed, nil)
+		return k.serving(k.run.plan.Shards, healed)
 	})
 	if err != nil {
 		k.failed(history.Redundant, verdict.Product, err)

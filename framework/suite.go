@@ -70,7 +70,9 @@ func RunSuite(t *testing.T, suite Suite) {
 		r.printPlan()
 		return
 	}
-	reporterConfig.Succinct = true
+	// The run prints its own progress; Ginkgo's details come with -ginkgo.v, and with failures.
+	reporterConfig.NoColor, reporterConfig.ForceNewlines = true, true
+	reporterConfig.Succinct = !reporterConfig.Verbose && !reporterConfig.VeryVerbose
 	ginkgo.RunSpecs(t, "cutset "+suite.Name, suiteConfig, reporterConfig)
 	r.summarize(suiteConfig.ParallelProcess == 1)
 }

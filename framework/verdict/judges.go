@@ -122,43 +122,40 @@ func available(e *Evidence) (found []Finding) {
 	return found
 }
 
-// unavailable: once the fault is active and has settled, a shard that must not serve serves nothing.
+// quietAtLeast is how long a shard has to serve nothing to count as unavailable, in raw time.
+const quietAtLeast = 2 * time.Second
+
+// unavailable: a shard that must not serve falls silent as soon as the fault is active, or within its time to settle,
+// and stays silent until the heal.
 func unavailable(e *Evidence) (found []Finding) {
 	window := e.between(history.Bit, history.Heal)
 	if window.length() == 0 {
 		return nil
 	}
-	window.from += e.stretch(window.from, e.Planned.Budget.Settle)
 	for _, shard := range e.Planned.Unavailable {
-		if window.length() < time.Second {
-			found = append(found, Finding{
-				Judge: availability, Outcome: Indeterminate, Blame: Harness, Shard: shard,
-				Message: fmt.Sprintf("the fault was held too short to tell that shard %d is unavailable", shard),
-			})
-			continue
-		}
 		for _, kind := range kinds {
-			served := slices.DeleteFunc(slices.Clone(e.servedBy(shard, kind)), func(op interval) bool { return op.from < window.from || op.to > window.to })
-			if len(served) == 0 {
+			served, last := 0, window.from
+			for _, op := range e.servedBy(shard, kind) {
+				if op.from > window.from && op.to < window.to {
+					served, last = served+1, op.to
+				}
+			}
+			settling := interval{window.from, last}
+			f := Finding{Judge: availability, Outcome: Fail, Blame: Product, Shard: shard}
+			switch {
+			case e.normalize(settling) > e.Planned.Budget.Settle:
+				f.Message = fmt.Sprintf("shard %d must be unavailable, and served %d %ss, the last %s after the fault bit (%s allowed)",
+					shard, served, kind, seconds(settling.length()), seconds(e.Planned.Budget.Settle))
+			case window.to-last < quietAtLeast:
+				f.Outcome, f.Blame = Indeterminate, Harness
+				f.Message = fmt.Sprintf("the fault was held too short to tell that shard %d serves no %ss", shard, kind)
+			default:
 				continue
 			}
-			found = append(found, Finding{
-				Judge: availability, Outcome: Fail, Blame: Product, Shard: shard,
-				Message: fmt.Sprintf("shard %d must be unavailable, and served %d %ss, the first %s after the fault bit", shard, len(served), kind, seconds(served[0].from-e.phases[history.Bit])),
-			})
+			found = append(found, f)
 		}
 	}
 	return found
-}
-
-// stretch is how long a load-normalized duration is in raw time, from a moment on.
-func (e *Evidence) stretch(from, normalized time.Duration) time.Duration {
-	const step = 100 * time.Millisecond
-	raw := normalized
-	for e.normalize(interval{from, from + raw}) < normalized {
-		raw += step
-	}
-	return raw
 }
 
 // recovered: after the heal every shard serves again within the budget, and no outage follows that is longer.

@@ -142,7 +142,7 @@ func TestSpoiltStories(t *testing.T) {
 	}{
 		{"outage too long", func(st *story) { st.down[1] = [][2]time.Duration{{2 * s, 12500 * time.Millisecond}} }, availability, Fail, Product, "shard 1 must stay available, and served no write for 10.5 s"},
 		{"never came back", func(st *story) { st.down[1] = [][2]time.Duration{{2 * s, 15 * s}} }, availability, Fail, Product, "shard 1 must stay available, and never served a write again until the heal"},
-		{"served while cut", func(st *story) { st.down[2] = [][2]time.Duration{{2 * s, 11 * s}, {12 * s, 16 * s}} }, availability, Fail, Product, "shard 2 must be unavailable, and served 20 writes"},
+		{"served while cut", func(st *story) { st.down[2] = [][2]time.Duration{{2 * s, 11 * s}, {12 * s, 16 * s}} }, availability, Fail, Product, "shard 2 must be unavailable, and served 20 writes, the last 9.0 s after the fault bit"},
 		{"never recovered", func(st *story) {
 			st.down[2] = [][2]time.Duration{{2 * s, 21 * s}}
 			st.budget.Outage = 5 * s
@@ -159,7 +159,8 @@ func TestSpoiltStories(t *testing.T) {
 		{"nobody looked", func(st *story) { st.faults = nil }, proof, Indeterminate, Harness, "nobody looked"},
 		{"too little traffic", func(st *story) { st.every = 500 * time.Millisecond }, load, Indeterminate, Infrastructure, "fewer than the 10"},
 		{"nobody tried", func(st *story) { st.silent = true }, load, Indeterminate, Harness, "no client tried shard 2"},
-		{"held too short", func(st *story) { st.budget.Settle = 9500 * time.Millisecond }, availability, Indeterminate, Harness, "held too short"},
+		{"settled too late", func(st *story) { st.down[2] = [][2]time.Duration{{8 * s, 16 * s}}; st.budget.Settle = 4 * s }, availability, Fail, Product, "the last 5.0 s after the fault bit (4.0 s allowed)"},
+		{"held too short", func(st *story) { st.down[2] = [][2]time.Duration{{12 * s, 16 * s}}; st.budget.Settle = 10 * s }, availability, Indeterminate, Harness, "held too short"},
 		{"topology moved", func(st *story) {
 			st.problem = &history.Phase{Name: history.Steady, Problem: "the topology moved", Blame: "infrastructure"}
 		}, course, Indeterminate, Infrastructure, "the topology moved"},
@@ -222,6 +223,16 @@ func TestLossIsFoundOnce(t *testing.T) {
 	}
 	if vs[0].Outcome != Fail || vs[1].Outcome != Pass {
 		t.Errorf("got %s and %s, want fail and pass", vs[0].Outcome, vs[1].Outcome)
+	}
+}
+
+// A machine that is cut off may go on serving until it notices.
+func TestSettling(t *testing.T) {
+	st := healthy()
+	st.down[2] = [][2]time.Duration{{8 * s, 16 * s}}
+	st.budget.Settle = 6 * s
+	if v := judge(t, st); v.Outcome != Pass {
+		t.Errorf("a shard that falls silent 5 s after the fault, with 6 s allowed, is %s: %s", v.Outcome, v.Summary())
 	}
 }
 
