@@ -153,6 +153,10 @@ func (k *caseRun) breakAndHeal(ctx context.Context) {
 	case k.look(ctx, "bit", true):
 		k.reached(history.Bit)
 		k.hold(ctx)
+		if ctx.Err() != nil {
+			k.failed(history.Heal, verdict.Harness, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
+			break
+		}
 		k.look(ctx, "lasted", true)
 	}
 	k.heal(context.WithoutCancel(ctx))

@@ -30,7 +30,7 @@ func (r *run) explain(c plan.Case, v verdict.Verdict) string {
 func (r *run) results() (*report.Report, error) {
 	re := &report.Report{
 		Run: r.id, Suite: r.suite.Name, Table: r.plan.Table, Seed: r.config.seed, Fingerprint: r.plan.Fingerprint,
-		LeftOut: slices.Concat(r.plan.LeftOut, r.leftOut), Coverage: r.plan.Coverage, Alerts: r.alerts.all,
+		LeftOut: slices.Concat(r.plan.LeftOut, r.leftOut), Alerts: r.alerts.all,
 	}
 	if r.cluster != nil {
 		re.Machines = r.cluster.Describe()
@@ -43,20 +43,26 @@ func (r *run) results() (*report.Report, error) {
 	}
 	if r.setupErr != nil {
 		re.SetUpError = r.setupErr.Error()
+		return re, nil //nolint:nilerr // the report is about that error
 	}
 	verdicts, err := r.verdicts()
 	if err != nil {
 		return nil, err
 	}
+	var decided []plan.Case // only a case that went as predicted says something about others
 	for _, c := range r.plan.Cases {
 		if v, ok := verdicts[c.ID]; ok {
+			if v.Outcome == verdict.Pass {
+				decided = append(decided, c)
+			}
 			re.Cases = append(re.Cases, report.Case{Case: c, Verdict: v, Replay: r.replay(c)})
 		} else if !slices.ContainsFunc(re.LeftOut, func(l plan.LeftOut) bool { return l.ID == c.ID }) {
 			re.LeftOut = append(re.LeftOut, plan.LeftOut{ID: c.ID, Reason: "not reached: the run was cut short"})
 		}
 	}
 	re.Count()
-	return re, nil
+	re.Coverage, err = plan.Cover(r.topology, r.levels(), decided)
+	return re, err
 }
 
 func (r *run) verdicts() (map[string]verdict.Verdict, error) {

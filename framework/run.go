@@ -54,6 +54,7 @@ type run struct {
 	target   target.Target
 	clients  *workload.Clients
 	plan     plan.Plan
+	topology faultcalc.Topology
 
 	mu      sync.Mutex
 	leftOut []plan.LeftOut // in the course of the run
@@ -152,15 +153,14 @@ func (r *run) setUp(ctx context.Context) error {
 		return fmt.Errorf("deploy the database: %w; its logs are in %s", err, r.file("logs"))
 	}
 	r.say("database up and redundant after %s", seconds(time.Since(began)))
-	topology, err := r.target.Discover(ctx, r.target.Entry())
-	if err != nil {
+	if r.topology, err = r.target.Discover(ctx, r.target.Entry()); err != nil {
 		return err
 	}
-	if err := writeJSON(r.own("topology", ".json"), topology); err != nil {
+	if err := writeJSON(r.own("topology", ".json"), r.topology); err != nil {
 		return err
 	}
 	r.clients = workload.New(r.target, workload.Default(), r.record)
-	return r.freezePlan(ctx, topology)
+	return r.freezePlan(ctx)
 }
 
 func (r *run) setUpExecutor() error {
@@ -192,15 +192,11 @@ func classes() []executor.Class {
 
 // freezePlan makes the plan and writes it, or, in the second and later of parallel processes, waits for
 // the bytes of the first.
-func (r *run) freezePlan(ctx context.Context, topology faultcalc.Topology) error {
-	var levels []faultcalc.Level
-	for _, l := range list(r.config.levels) {
-		levels = append(levels, faultcalc.Level(l))
-	}
+func (r *run) freezePlan(ctx context.Context) error {
 	file := r.file("plan.json")
 	if r.process == 1 {
-		p, err := plan.Make(topology, plan.Spec{
-			Suite: r.suite.Name, Seed: r.config.seed, Levels: levels, Kinds: list(r.config.kinds), Only: r.config.caseID,
+		p, err := plan.Make(r.topology, plan.Spec{
+			Suite: r.suite.Name, Seed: r.config.seed, Levels: r.levels(), Kinds: list(r.config.kinds), Only: r.config.caseID,
 			MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: r.config.budgetTime, EachCase: eachCase,
 			Unsupported: r.cluster.Unsupported,
 		})
@@ -221,10 +217,18 @@ func (r *run) freezePlan(ctx context.Context, topology faultcalc.Topology) error
 	if r.plan, err = plan.Load(file); err != nil {
 		return err
 	}
-	if own := plan.Fingerprint(topology); own != r.plan.Fingerprint {
+	if own := plan.Fingerprint(r.topology); own != r.plan.Fingerprint {
 		return fmt.Errorf("this process found topology %s, and the plan is for %s: the parallel processes have different databases", own, r.plan.Fingerprint)
 	}
 	return nil
+}
+
+func (r *run) levels() []faultcalc.Level {
+	var levels []faultcalc.Level
+	for _, l := range list(r.config.levels) {
+		levels = append(levels, faultcalc.Level(l))
+	}
+	return levels
 }
 
 // tearDown takes everything down. It is safe to call at any stage, and does its work once.

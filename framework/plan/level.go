@@ -129,20 +129,28 @@ func sentence(c Case, table string) string {
 	return fmt.Sprintf("%s: table %s must become unavailable (shard %s), and recover", what, table, strings.Join(shards, ", "))
 }
 
-// coverage says what the cases decide of the level's fault sets.
-func (l *level) coverage(cases []Case) Coverage {
-	c := l.model.Coverage(func(yield func(faultcalc.Set) bool) {
-		for _, c := range cases {
-			if c.Level != l.name || !slices.ContainsFunc(l.kinds, func(k fault.Kind) bool { return k.Name == c.Kind && k.Down }) {
-				continue
-			}
-			set, err := l.model.SetOf(c.Nodes...)
-			if err == nil && !yield(set) {
-				return
-			}
+// Cover says for each level what share of its fault sets the cases decide, given that each went as predicted.
+func Cover(topology faultcalc.Topology, levels []faultcalc.Level, cases []Case) ([]Coverage, error) {
+	all := make([]Coverage, 0, len(levels))
+	for _, level := range levels {
+		model, err := faultcalc.Compile(topology, topology.Tables[0].Name, level)
+		if err != nil {
+			return nil, fmt.Errorf("cover the level %s: %w", level, err)
 		}
-	})
-	return Coverage{Level: l.name, Nodes: len(l.model.Nodes()), Decided: c.Decided, PowerSet: c.PowerSet, DecidedShare: c.DecidedShare}
+		c := model.Coverage(func(yield func(faultcalc.Set) bool) {
+			for _, c := range cases {
+				if kind, err := fault.ByName(level, c.Kind); c.Level != level || err != nil || !kind.Down {
+					continue
+				}
+				set, err := model.SetOf(c.Nodes...)
+				if err == nil && !yield(set) {
+					return
+				}
+			}
+		})
+		all = append(all, Coverage{Level: level, Nodes: len(model.Nodes()), Decided: c.Decided, PowerSet: c.PowerSet, DecidedShare: c.DecidedShare})
+	}
+	return all, nil
 }
 
 // interleave takes one from each stream in turn.

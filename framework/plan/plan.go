@@ -119,12 +119,13 @@ func Make(topology faultcalc.Topology, spec Spec) (Plan, error) {
 		return p, fmt.Errorf("%w: %s; the plan's file lists what there is", ErrNoCase, spec.Only)
 	}
 	for _, l := range levels {
-		p.Coverage = append(p.Coverage, l.coverage(p.Cases))
 		if l.more {
 			p.LeftOut = append(p.LeftOut, LeftOut{string(l.name) + ":…", fmt.Sprintf("more than %d fault sets; not listed", mostSets)})
 		}
 	}
-	return p, nil
+	var err error
+	p.Coverage, err = Cover(topology, spec.Levels, p.Cases)
+	return p, err
 }
 
 // budget returns how many cases fit, and why not more.

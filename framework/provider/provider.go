@@ -55,7 +55,9 @@ type Node interface {
 // Machine is a node that has addresses of its own, and peers.
 type Machine interface {
 	Node
-	Addresses() []string
+	// Addresses are all that the machine has at present, the one that others use first. Of a machine that is
+	// down, that one.
+	Addresses() ([]string, error)
 	// Isolate drops all traffic between this machine and every other machine. Clients still reach it:
 	// that is what makes a stale primary dangerous.
 	Isolate(ctx context.Context) error

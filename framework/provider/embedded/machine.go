@@ -50,7 +50,27 @@ type machine struct {
 
 var _ provider.Machine = (*machine)(nil)
 
-func (m *machine) Addresses() []string { return []string{m.address} }
+// Addresses implements [provider.Machine]: what the machine's own interfaces say.
+func (m *machine) Addresses() ([]string, error) {
+	found := []string{m.address}
+	if m.cluster.network == nil || m.isDown() {
+		return found, nil
+	}
+	err := within(m.netNS, func() error {
+		addresses, err := net.InterfaceAddrs()
+		for _, a := range addresses {
+			prefix, ok := a.(*net.IPNet)
+			if ok && prefix.IP.To4() != nil && !prefix.IP.IsLoopback() && prefix.IP.String() != m.address {
+				found = append(found, prefix.IP.String())
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("collect the addresses of machine %s: %w", m.name, err)
+	}
+	return found, nil
+}
 
 // boot starts the machine's first process and plugs its cable. Nothing to do without namespaces.
 func (m *machine) boot(ctx context.Context) error {

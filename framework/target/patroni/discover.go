@@ -65,7 +65,10 @@ func (t *Target) mapMachines(rows []row) ([]faultcalc.Machine, []faultcalc.Insta
 		if err != nil {
 			return nil, nil, err
 		}
-		addresses := m.Addresses()
+		addresses, err := m.Addresses()
+		if err != nil {
+			return nil, nil, err
+		}
 		machines = append(machines, faultcalc.Machine{Name: placed.Name, Labels: placed.Labels, Addresses: addresses})
 		for _, r := range rows {
 			if slices.Contains(addresses, host(r.Server)) {

@@ -76,7 +76,11 @@ func (t *Target) hostOf(machine string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return m.Addresses()[0], nil
+	addresses, err := m.Addresses()
+	if err != nil {
+		return "", err
+	}
+	return addresses[0], nil
 }
 
 // findServer returns the directory of the newest installed PostgreSQL's programs.
