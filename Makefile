@@ -28,6 +28,7 @@ plan: setup ## print what `make run` would do
 
 test: setup ## the project's own tests, and one short run of a suite
 	go test -race -shuffle=on -timeout=5m ./executor/... ./faultcalc/... ./framework/...
+	CUTSET_WORLD=loopback go test -count=1 ./framework/provider/embedded
 	go test -count=1 -timeout=5m -v ./suites/example
 
 lint: $(LINT) ## check style, and the line of packages

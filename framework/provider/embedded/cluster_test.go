@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,9 +20,15 @@ import (
 // server, a child, answers on an address.
 const serveEnv = "CUTSET_TEST_SERVE"
 
+// With abandonEnv, the test binary is a run without a world that is killed while a node is failed: the value is its state file.
+const abandonEnv = "CUTSET_TEST_ABANDON"
+
 func TestMain(m *testing.M) {
 	if address := os.Getenv(serveEnv); address != "" {
 		serve(address)
+	}
+	if state := os.Getenv(abandonEnv); state != "" {
+		abandon(state)
 	}
 	mode := Mode(os.Getenv("CUTSET_WORLD"))
 	if mode == "" {
@@ -254,5 +261,65 @@ func TestUnknownNodes(t *testing.T) {
 	}
 	if err := c.Place(t.Context(), provider.Spec{Name: "s1-m1", Machine: "m1"}); err == nil {
 		t.Error("placed an instance under a name that is taken")
+	}
+}
+
+func abandon(state string) {
+	fail := func(err error) {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	ctx := context.Background()
+	fail(Enter(Loopback))
+	c, err := Open(ctx, Options{Run: fmt.Sprintf("abandoned-%d", os.Getpid()), Machines: []string{"m1", "m2"}, Logs: filepath.Dir(state), State: state})
+	fail(err)
+	for _, m := range c.Machines() {
+		fail(c.Place(ctx, provider.Spec{Name: "s1-" + m, Machine: m, Args: []string{"/bin/sleep", "1000"}}))
+	}
+	fail(c.machines["m1"].Hang(ctx))
+	fail(c.machines["m2"].Crash(ctx))
+	os.Exit(0)
+}
+
+// What a killed run left failed can be healed by another process, and removed.
+func TestReopen(t *testing.T) {
+	if yes, _ := inWorld(); yes {
+		t.Skip("a world ends with its run, so there is nothing to heal; CUTSET_WORLD=loopback runs this test")
+	}
+	state := filepath.Join(t.TempDir(), "machines.json")
+	killed := exec.CommandContext(t.Context(), "/proc/self/exe")
+	killed.Env = []string{abandonEnv + "=" + state, "PATH=" + os.Getenv("PATH")}
+	killed.Stderr = os.Stderr
+	must(t, killed.Run())
+
+	c, err := Reopen(state)
+	must(t, err)
+	m1, m2 := c.machines["m1"], c.machines["m2"]
+	wantState(t, m1, provider.Hung)
+	wantState(t, m2, provider.Dead)
+	must(t, m1.Resume(t.Context()))
+	must(t, m2.Start(t.Context()))
+	wantState(t, m1, provider.Running)
+	wantState(t, m2, provider.Running)
+	must(t, c.Close(t.Context()))
+	wantState(t, m1, provider.Dead)
+	wantState(t, m2, provider.Dead)
+	for _, left := range []string{c.base, state} {
+		if _, err := os.Stat(left); err == nil {
+			t.Errorf("%s is left", left)
+		}
+	}
+}
+
+func TestReopenRefusesWhatStillRuns(t *testing.T) {
+	c, _ := open(t)
+	want := ErrRunning
+	if c.network != nil {
+		want = ErrGone // its owner is seen from outside of the world
+	}
+	if _, err := Reopen(c.options.State); !errors.Is(err, want) && !errors.Is(err, ErrRunning) {
+		t.Errorf("got %v, want %v", err, want)
 	}
 }

@@ -52,15 +52,14 @@ var _ provider.Machine = (*machine)(nil)
 
 // Addresses implements [provider.Machine]: what the machine's own interfaces say.
 func (m *machine) Addresses() ([]string, error) {
-	found := []string{m.address}
 	if m.cluster.network == nil || m.isDown() {
-		return found, nil
+		return []string{m.address}, nil
 	}
+	var found []string
 	err := within(m.netNS, func() error {
 		addresses, err := net.InterfaceAddrs()
 		for _, a := range addresses {
-			prefix, ok := a.(*net.IPNet)
-			if ok && prefix.IP.To4() != nil && !prefix.IP.IsLoopback() && prefix.IP.String() != m.address {
+			if prefix, ok := a.(*net.IPNet); ok && prefix.IP.To4() != nil && !prefix.IP.IsLoopback() {
 				found = append(found, prefix.IP.String())
 			}
 		}
