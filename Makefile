@@ -5,7 +5,6 @@ PLACEMENT ?=
 RUN       ?=
 ARGS      ?=
 
-GINKGO_FLAGS := -ginkgo.poll-progress-after=60s
 RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspath $(PLACEMENT))) $(ARGS)
 LINT         := _output/bin/golangci-lint
 
@@ -21,7 +20,7 @@ setup: ## install PostgreSQL, Patroni and etcd, where they are missing
 	@hack/setup
 
 run: setup ## run the suites on the embedded cluster; CASE=<id> runs one case
-	go test -count=1 -p=1 -timeout=30m -v $(SUITE) $(GINKGO_FLAGS) $(RUN_FLAGS)
+	go test -count=1 -p=1 -timeout=30m -v $(SUITE) $(RUN_FLAGS)
 
 plan: setup ## print what `make run` would do
 	go test -count=1 -p=1 -v $(SUITE) -plan-only $(RUN_FLAGS)

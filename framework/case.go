@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -88,13 +89,18 @@ func (k *caseRun) failed(name history.PhaseName, blame verdict.Blame, err error)
 	if errors.Is(err, context.Canceled) {
 		blame = verdict.Harness // interrupted
 	}
-	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name, Problem: err.Error(), Blame: string(blame)}})
+	problem := strings.ReplaceAll(err.Error(), "\n", "; ") // joined errors: a verdict is one line
+	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name, Problem: problem, Blame: string(blame)}})
 }
 
 // steady waits until everything is as it should be before a fault: redundant, with traffic, and where
 // the plan thinks it is.
 func (k *caseRun) steady(ctx context.Context) bool {
-	err := k.wait(ctx, k.config.redundancy, "full redundancy before the fault", k.target.Redundant)
+	patience := k.config.redundancy
+	if k.broken {
+		patience = 5 * time.Second // it had its time after the case that broke it
+	}
+	err := k.wait(ctx, patience, "full redundancy before the fault", k.target.Redundant)
 	if err == nil {
 		err = k.wait(ctx, k.config.redundancy, "enough traffic before the fault", func(context.Context) error {
 			for _, shard := range k.run.plan.Shards {
@@ -254,6 +260,7 @@ func (k *caseRun) heal(ctx context.Context) {
 		}
 		return k.serving(k.run.plan.Shards, healed)
 	})
+	k.broken = err != nil
 	if err != nil {
 		k.failed(history.Redundant, verdict.Product, err)
 		return

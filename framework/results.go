@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/cutset-dev/cutset/framework/history"
 	"github.com/cutset-dev/cutset/framework/plan"
@@ -17,7 +18,12 @@ import (
 func (r *run) replay(c plan.Case) string {
 	command := "make run CASE=" + c.ID
 	if r.config.placement != "" {
-		command += " PLACEMENT=" + r.config.placement
+		// From the module's root, above the runs' directory, where make is called.
+		file := r.config.placement
+		if short, err := filepath.Rel(filepath.Dir(filepath.Dir(r.dir)), file); err == nil && !strings.HasPrefix(short, "..") {
+			file = short
+		}
+		command += " PLACEMENT=" + file
 	}
 	return command
 }

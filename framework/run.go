@@ -56,6 +56,8 @@ type run struct {
 	plan     plan.Plan
 	topology faultcalc.Topology
 
+	broken bool // the last case did not leave the database whole
+
 	mu      sync.Mutex
 	leftOut []plan.LeftOut // in the course of the run
 	torn    sync.Once

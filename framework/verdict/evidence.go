@@ -172,11 +172,12 @@ func (e *Evidence) longestGap(shard int, kind history.OpKind, window interval) i
 
 // between is the time from one step to another, empty if the case did not get that far.
 func (e *Evidence) between(from, to history.PhaseName) interval {
-	window := interval{e.phases[from], e.phases[to]}
-	if _, ok := e.phases[to]; !ok {
+	began, hasBegun := e.phases[from]
+	ended, hasEnded := e.phases[to]
+	if !hasBegun || !hasEnded {
 		return interval{}
 	}
-	return window
+	return interval{began, ended}
 }
 
 // recovery is the interval from the heal to the first operation that was begun and served after it.

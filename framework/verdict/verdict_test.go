@@ -202,6 +202,20 @@ func TestBudgetsAreLoadNormalized(t *testing.T) {
 	}
 }
 
+// A case that never got as far as a fault is held against nobody.
+func TestNothingIsJudgedThatDidNotHappen(t *testing.T) {
+	st := healthy()
+	st.problem = &history.Phase{Name: history.Steady, Problem: "no traffic", Blame: "infrastructure"}
+	st.down = nil
+	for _, step := range []history.PhaseName{history.Inject, history.Bit, history.Heal, history.Healed, history.Redundant} {
+		delete(st.steps, step)
+	}
+	st.faults = nil
+	if v := judge(t, st); v.Outcome != Indeterminate || len(v.Findings) != 1 {
+		t.Errorf("got %s, %+v; want the one problem", v.Outcome, v.Findings)
+	}
+}
+
 // Lost data outranks everything that makes the rest of a case doubtful.
 func TestLossIsAFailureHoweverTheCaseWent(t *testing.T) {
 	st := healthy()
