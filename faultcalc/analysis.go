@@ -88,7 +88,7 @@ func (m *Model) Importance() ([]Importance, error) {
 			}
 		}
 		part.derive(birnbaum, othersUp)
-		for _, v := range part.nodes {
+		for _, v := range part.diagram.nodeAt {
 			u, err := part.unionWith(v, m.probability)
 			if err != nil {
 				return nil, fmt.Errorf("importance of node %q of table %q: %w", m.nodes[v], m.table, ErrTooLarge)
@@ -123,12 +123,8 @@ func (c *complementProduct) value() float64 {
 // fits the budget.
 type part struct {
 	f            *family
-	nodes        []int32 // ascending
-	levelOf      []int32
-	nodeAt       []int32 // the node of each level
 	p            []float64
-	diagram      *bdd
-	root         int32
+	diagram      *diagram
 	down         []float64 // per diagram node: P(unavailable) below it
 	lower, upper float64
 }
@@ -139,17 +135,12 @@ func (m *Model) parts() []*part {
 	var parts []*part
 	for _, f := range split(cuts) {
 		p := &part{f: f, p: m.probability}
-		p.levelOf, p.nodeAt = levels(f)
-		for _, comp := range components(f) {
-			p.nodes = append(p.nodes, comp...)
-		}
-		b, root, err := hittingSets(f, p.levelOf, len(p.nodeAt), bddBudget)
-		if err != nil {
+		if d, err := newDiagram(f, bddBudget); err != nil {
 			p.lower, p.upper = bounds(f, m.probability)
 		} else {
-			p.diagram, p.root = b, root
-			p.down = p.evaluate(b, root)
-			p.lower = p.down[root]
+			p.diagram = d
+			p.down = p.evaluate(d)
+			p.lower = p.down[d.root]
 			p.upper = p.lower
 		}
 		parts = append(parts, p)
@@ -183,12 +174,12 @@ func split(f *family) []*family {
 
 // evaluate returns P(unavailable) for every node of the diagram. All terms are
 // positive, so that nothing cancels however small the figures are.
-func (p *part) evaluate(b *bdd, root int32) []float64 {
-	down := make([]float64, len(b.level))
+func (p *part) evaluate(d *diagram) []float64 {
+	down := make([]float64, len(d.level))
 	down[0], down[1] = 1, 0
-	for _, n := range b.reachable(root) {
-		q := p.p[p.nodeAt[b.level[n]]]
-		down[n] = q*down[b.lo[n]] + (1-q)*down[b.hi[n]]
+	for _, n := range d.reachable(d.root) {
+		q := p.p[d.nodeAt[d.level[n]]]
+		down[n] = q*down[d.lo[n]] + (1-q)*down[d.hi[n]]
 	}
 	return down
 }
@@ -199,11 +190,11 @@ func (p *part) evaluate(b *bdd, root int32) []float64 {
 func (p *part) derive(into []float64, scale float64) {
 	b := p.diagram
 	reach := make([]float64, len(b.level))
-	reach[p.root] = 1
-	order := b.reachable(p.root)
+	reach[b.root] = 1
+	order := b.reachable(b.root)
 	for i := len(order) - 1; i >= 0; i-- {
 		n := order[i]
-		v := p.nodeAt[b.level[n]]
+		v := b.nodeAt[b.level[n]]
 		q := p.p[v]
 		reach[b.lo[n]] += q * reach[n]
 		reach[b.hi[n]] += (1 - q) * reach[n]
@@ -233,11 +224,11 @@ func (p *part) unionWith(v int32, probability []float64) (float64, error) {
 	if rest.hasEmpty() {
 		return probability[v], nil
 	}
-	b, root, err := hittingSets(rest, p.levelOf, len(p.nodeAt), bddBudget)
+	d, err := ordered(rest, p.diagram.nodeAt, bddBudget)
 	if err != nil {
 		return 0, err
 	}
-	return probability[v] * p.evaluate(b, root)[root], nil
+	return probability[v] * p.evaluate(d)[d.root], nil
 }
 
 // bounds encloses P(some edge is down) without a diagram.

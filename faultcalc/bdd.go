@@ -31,8 +31,9 @@ func (b *bdd) node(level, lo, hi int32) int32 {
 // monotone function "every edge has a chosen node". levelOf gives each node of
 // the family its level. The error is ErrTooLarge.
 //
-// Clauses are added from the deepest first level upwards, so that each one
-// only touches the part of the diagram between its own first and last level.
+// The edges first become a zero-suppressed diagram; its parts that edges have
+// in common are then dealt with once (Toda): with the variable of a node
+// chosen, what is left to hit are the edges without it; else all of them.
 func hittingSets(f *family, levelOf []int32, vars, budget int) (*bdd, int32, error) {
 	clauses := make([][]int32, f.edges.len())
 	flat := make([]int32, len(f.edges.elem))
@@ -44,49 +45,77 @@ func hittingSets(f *family, levelOf []int32, vars, budget int) (*bdd, int32, err
 		slices.Sort(row)
 		clauses[e] = row
 	}
-	slices.SortFunc(clauses, func(a, b []int32) int { return slices.Compare(b, a) })
+	slices.SortFunc(clauses, slices.Compare[[]int32])
+	z := newNodes(vars)
+	edges := z.trie(clauses, 0)
 	b := newBDD(vars, budget)
-	root := int32(1)
-	for _, c := range clauses {
-		b.done.reset()
-		root = b.conjoin(root, c, 0)
-		if len(b.level) > budget {
+	hit := make([]int32, len(z.level))
+	hit[0], hit[1] = 1, 0
+	for _, n := range z.reachable(edges) {
+		hit[n] = b.node(z.level[n], b.and(hit[z.lo[n]], hit[z.hi[n]]), hit[z.lo[n]])
+		if b.full() {
 			return nil, 0, ErrTooLarge
 		}
 	}
-	return b, root, nil
+	return b, hit[edges], nil
 }
 
-// conjoin returns f AND (c[i] OR c[i+1] OR ...).
-func (b *bdd) conjoin(f int32, c []int32, i int32) int32 {
-	if f == 0 || int(i) == len(c) || len(b.level) > b.budget {
+// full says that the budget is spent; results are worthless from then on.
+func (b *bdd) full() bool { return len(b.level) > b.budget || b.done.used > 4*b.budget }
+
+// trie makes a family of sorted, distinct sets, none a prefix of another, into
+// a zero-suppressed diagram, from position pos of its sets on.
+func (n *nodes) trie(sets [][]int32, pos int) int32 {
+	if len(sets) == 1 {
+		r := int32(1)
+		for i := len(sets[0]) - 1; i >= pos; i-- {
+			r = n.make(sets[0][i], 0, r)
+		}
+		return r
+	}
+	r := int32(0)
+	for end := len(sets); end > 0; {
+		level := sets[end-1][pos]
+		from := end - 1
+		for from > 0 && sets[from-1][pos] == level {
+			from--
+		}
+		r = n.make(level, r, n.trie(sets[from:end], pos+1))
+		end = from
+	}
+	return r
+}
+
+// and returns the conjunction of two functions.
+func (b *bdd) and(f, g int32) int32 {
+	switch {
+	case f > g:
+		f, g = g, f
+	case f == g:
+		return f
+	}
+	if f == 0 || b.full() {
 		return 0
 	}
 	if f == 1 {
-		return b.clause(c[i:])
+		return g
 	}
-	if n, ok := b.done.get(f, i); ok {
+	if n, ok := b.done.get(f, g); ok {
 		return n
 	}
 	var n int32
-	switch l := b.level[f]; {
-	case l < c[i]:
-		lo := b.conjoin(b.lo[f], c, i)
-		n = b.node(l, lo, b.conjoin(b.hi[f], c, i))
-	case l == c[i]:
-		n = b.node(l, b.conjoin(b.lo[f], c, i+1), b.hi[f])
+	switch lf, lg := b.level[f], b.level[g]; {
+	case lf < lg:
+		lo := b.and(b.lo[f], g)
+		n = b.node(lf, lo, b.and(b.hi[f], g))
+	case lf > lg:
+		lo := b.and(f, b.lo[g])
+		n = b.node(lg, lo, b.and(f, b.hi[g]))
 	default:
-		n = b.node(c[i], b.conjoin(f, c, i+1), f)
+		lo := b.and(b.lo[f], b.lo[g])
+		n = b.node(lf, lo, b.and(b.hi[f], b.hi[g]))
 	}
-	b.done.put(f, i, n)
-	return n
-}
-
-func (b *bdd) clause(c []int32) int32 {
-	n := int32(0)
-	for i := len(c) - 1; i >= 0; i-- {
-		n = b.node(c[i], n, 1)
-	}
+	b.done.put(f, g, n)
 	return n
 }
 
@@ -105,18 +134,71 @@ func (b *bdd) count(root int32) *big.Int {
 // skipped is the number of levels strictly between a node and its child.
 func (b *bdd) skipped(n, child int32) uint { return uint(b.level[child] - b.level[n] - 1) }
 
-// countHitting counts the subsets of the universe that hit every edge. Nodes
-// of the universe in no edge are free; edges lie within the universe.
+// diagram is the hitting sets of one connected family, in some order.
+type diagram struct {
+	*bdd
+	root    int32
+	levelOf []int32
+	nodeAt  []int32 // the node of each level
+}
+
+// newDiagram tries the order of the topology, which suits most made-up and many
+// real placements, and a greedy one; both with little memory first. The error
+// is ErrTooLarge.
+func newDiagram(f *family, budget int) (*diagram, error) {
+	const little = 1 << 13
+	inv := f.inverse()
+	var plain []int32
+	for _, comp := range components(f) {
+		plain = append(plain, comp...)
+	}
+	if d, err := ordered(f, plain, min(budget, little)); err == nil || budget <= little {
+		return d, err
+	}
+	var greedy []int32
+	for _, comp := range components(f) {
+		greedy = append(greedy, frontierOrder(f, &inv, comp)...)
+	}
+	tries := [][]int32{greedy, plain}
+	if spanCost(f, &inv, plain) < spanCost(f, &inv, greedy) {
+		tries = [][]int32{plain, greedy}
+	}
+	for _, order := range tries {
+		if d, err := ordered(f, order, budget); err == nil {
+			return d, nil
+		}
+	}
+	return nil, ErrTooLarge
+}
+
+// ordered builds the diagram in one order.
+func ordered(f *family, order []int32, budget int) (*diagram, error) {
+	d := &diagram{levelOf: make([]int32, f.n), nodeAt: order}
+	for l, v := range order {
+		d.levelOf[v] = int32(l)
+	}
+	var err error
+	if d.bdd, d.root, err = hittingSets(f, d.levelOf, len(order), budget); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// countHitting counts the subsets of the universe that hit every edge, as the
+// product over the connected parts. Nodes of the universe in no edge are free;
+// edges lie within the universe.
 func countHitting(f *family, universe, budget int) (*big.Int, error) {
 	if f.hasEmpty() {
 		return new(big.Int), nil
 	}
-	levelOf, nodeAt := levels(f)
-	vars := len(nodeAt)
-	b, root, err := hittingSets(f, levelOf, vars, budget)
-	if err != nil {
-		return nil, err
+	product := big.NewInt(1)
+	for _, part := range split(f) {
+		d, err := newDiagram(part, budget)
+		if err != nil {
+			return nil, err
+		}
+		product.Mul(product, d.count(d.root))
+		universe -= len(d.nodeAt)
 	}
-	c := b.count(root)
-	return c.Lsh(c, uint(universe-vars)), nil
+	return product.Lsh(product, uint(universe)), nil
 }

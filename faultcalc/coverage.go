@@ -22,7 +22,7 @@ type Coverage struct {
 	// CutsCovered of Cuts minimal cut sets are in the list.
 	CutsCovered, Cuts int
 	// FacetsCovered of Facets maximal survivable sets are in the list. Facets
-	// is nil if they could not be counted within the budget of the diagram.
+	// is nil if there are too many to be counted.
 	FacetsCovered int
 	Facets        *big.Int
 	// Ways has one entry per strength t = 1, 2, 3, as far as the affected nodes
@@ -40,6 +40,9 @@ type WayCoverage struct {
 	// and down (t-way coverage, NISTIR 7878).
 	Patterns, AllPatterns int64
 }
+
+// mostFacets is how many facets are counted one by one, if it comes to that.
+const mostFacets = 1 << 20
 
 // Coverage tells what a list of fault sets decides, given the predictions of
 // this model. The sets may be borrowed ones.
@@ -76,8 +79,15 @@ func (m *Model) Coverage(failed iter.Seq[Set]) Coverage {
 	}
 	c.Cases = len(seen)
 	c.Cuts = m.cuts().edges.len()
+	if n, err := m.CountMinimalKeeperSets(mostFacets); err == nil {
+		c.Facets = n
+	}
 	c.Ways = ways.count(m.affected.appendIndices(nil))
-	c.Decided = m.countDecided(down, spared)
+	if c.CutsCovered == c.Cuts && c.Facets != nil && c.Facets.IsInt64() && c.Facets.Int64() == int64(c.FacetsCovered) {
+		c.Decided = new(big.Int).Set(c.PowerSet) // the whole boundary decides everything
+	} else {
+		c.Decided = m.countDecided(down, spared)
+	}
 	if c.Decided != nil {
 		c.DecidedShare, _ = new(big.Rat).SetFrac(c.Decided, c.PowerSet).Float64()
 	}

@@ -1,6 +1,9 @@
 package faultcalc
 
-import "iter"
+import (
+	"iter"
+	"math"
+)
 
 // transversals yields every minimal transversal (minimal hitting set) of the
 // family, in an order that depends on the family alone. The family {∅} has
@@ -42,6 +45,7 @@ type sparseEngine struct {
 	where     []int32 // per edge: its position in uncovered
 
 	trail []int32 // candidates taken away, to be given back
+	steps int64   // a budget; negative when it is spent
 	yield func(Set) bool
 }
 
@@ -51,7 +55,7 @@ func newSparseEngine(f *family) *sparseEngine {
 		edges: f.edges, at: f.inverse(),
 		hits: make([]int32, m), hitter: make([]int32, m), open: make([]int32, m),
 		private: make([]int32, f.n), cand: make([]bool, f.n), chosen: newSet(f.n),
-		uncovered: make([]int32, m), where: make([]int32, m),
+		uncovered: make([]int32, m), where: make([]int32, m), steps: math.MaxInt64,
 	}
 	for i := range m {
 		e.uncovered[i], e.where[i] = int32(i), int32(i)
@@ -68,6 +72,9 @@ func newSparseEngine(f *family) *sparseEngine {
 func (e *sparseEngine) run() bool {
 	if len(e.uncovered) == 0 {
 		return e.yield(e.chosen)
+	}
+	if e.steps--; e.steps < 0 {
+		return false
 	}
 	branch := e.pick()
 	if e.open[branch] == 0 {
@@ -105,13 +112,16 @@ func (e *sparseEngine) run() bool {
 	return true
 }
 
-// pick returns an uncovered edge with the fewest candidates, the first such in
-// the order of the family.
+// pick returns an uncovered edge with the fewest candidates. One with none or
+// one is as good as any: it ends the branch, or does not fork it.
 func (e *sparseEngine) pick() int32 {
 	best := e.uncovered[0]
 	for _, i := range e.uncovered {
-		if e.open[i] < e.open[best] || e.open[i] == e.open[best] && i < best {
+		if e.open[i] < e.open[best] {
 			best = i
+		}
+		if e.open[best] <= 1 {
+			break
 		}
 	}
 	return best

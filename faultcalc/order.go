@@ -1,38 +1,19 @@
 package faultcalc
 
-// levels numbers the nodes that are in some edge for a decision diagram, and
-// returns the level of each node and the node of each level. Components lie
-// one below the other. Within one, the better of two orders is taken: that of
-// the topology, and a greedy one that keeps few edges open at a time.
-func levels(f *family) (levelOf, nodeAt []int32) {
-	inv := f.inverse()
-	for _, comp := range components(f) {
-		best := comp
-		if greedy := frontierOrder(f, &inv, comp); spanCost(f, &inv, greedy) < spanCost(f, &inv, comp) {
-			best = greedy
-		}
-		nodeAt = append(nodeAt, best...)
-	}
-	levelOf = make([]int32, f.n)
-	for l, v := range nodeAt {
-		levelOf[v] = int32(l)
-	}
-	return levelOf, nodeAt
-}
+import "slices"
 
 // spanCost is the number of edges that are open (begun, not ended), summed
 // over all places of the order: the fewer, the narrower the diagram.
 func spanCost(f *family, inv *csr, order []int32) int {
-	left := map[int32]int{}
+	left := make([]int32, f.edges.len())
 	open, cost := 0, 0
 	for _, v := range order {
 		for _, e := range inv.row(int(v)) {
-			n, begun := left[e]
-			if !begun {
-				n = len(f.edges.row(int(e)))
+			if left[e] == 0 {
+				left[e] = int32(len(f.edges.row(int(e))))
 				open++
 			}
-			if left[e] = n - 1; n == 1 {
+			if left[e]--; left[e] == 0 {
 				open--
 			}
 		}
@@ -43,64 +24,59 @@ func spanCost(f *family, inv *csr, order []int32) int {
 
 // frontierOrder orders a component greedily: next is the node that opens the
 // fewest edges, less those it ends, among the nodes of open edges; it begins
-// with a node of least degree.
+// with a node of least degree. Ties go to the first node.
 func frontierOrder(f *family, inv *csr, comp []int32) []int32 {
-	left := map[int32]int{}
-	near := map[int32]bool{}
-	done := map[int32]bool{}
-	first := comp[0]
+	const most = 1 << 12 // beyond that, a greedy order does not pay off
+	if len(comp) > most {
+		return comp
+	}
+	left := make([]int32, f.edges.len()) // nodes of an open edge still to come
+	cost := make([]int32, f.n)
+	near := make([]bool, f.n)
+	next := comp[0]
 	for _, v := range comp {
-		if len(inv.row(int(v))) < len(inv.row(int(first))) {
-			first = v
+		cost[v] = int32(len(inv.row(int(v))))
+		if cost[v] < cost[next] {
+			next = v
 		}
 	}
-	cost := func(v int32) int {
-		c := 0
-		for _, e := range inv.row(int(v)) {
-			switch n, begun := left[e]; {
-			case !begun:
-				c++
-			case n == 1:
-				c--
-			}
-		}
-		return c
-	}
+	rest := slices.Clone(comp)
 	order := make([]int32, 0, len(comp))
-	work := 0
-	for v := first; ; {
-		order = append(order, v)
-		done[v] = true
-		delete(near, v)
-		for _, e := range inv.row(int(v)) {
-			row := f.edges.row(int(e))
-			n, begun := left[e]
-			if !begun {
-				n = len(row)
-				for _, u := range row {
-					if !done[u] {
-						near[u] = true
-					}
-				}
-			}
-			left[e] = n - 1
-		}
-		if len(order) == len(comp) {
+	for {
+		order = append(order, next)
+		at := slices.Index(rest, next)
+		rest = slices.Delete(rest, at, at+1)
+		near[next] = false
+		if len(rest) == 0 {
 			return order
 		}
-		// Ties go to the first node in topology order, so map order is harmless.
-		best, least := int32(-1), 0
-		for u := range near {
-			c := cost(u)
-			work += len(inv.row(int(u)))
-			if best < 0 || c < least || c == least && u < best {
-				best, least = u, c
+		cost[next] = -1 << 30 // placed; what happens to it is of no interest
+		for _, e := range inv.row(int(next)) {
+			row := f.edges.row(int(e))
+			begins := left[e] == 0
+			if begins {
+				left[e] = int32(len(row))
+			}
+			left[e]--
+			if !begins && left[e] != 1 {
+				continue
+			}
+			for _, u := range row {
+				if begins {
+					cost[u]--
+					near[u] = cost[u] > -1<<29
+				}
+				if left[e] == 1 {
+					cost[u]--
+				}
 			}
 		}
-		if work > 1<<24 {
-			return comp // too large for a greedy order to pay off
+		next = -1
+		for _, u := range rest {
+			if near[u] && (next < 0 || cost[u] < cost[next]) {
+				next = u
+			}
 		}
-		v = best
 	}
 }
 
