@@ -196,7 +196,8 @@ func durable(e *Evidence) (found []Finding) {
 				Message: fmt.Sprintf("shard %d applied %d writes more than once", shard, len(twice)),
 			})
 		}
-		if _, ended := e.phases[history.Ended]; ended && !e.audited[shard] {
+		// Where the shard did not come back, that is the finding.
+		if e.between(history.Redundant, history.Ended).length() > 0 && !e.audited[shard] {
 			found = append(found, Finding{Judge: durability, Outcome: Indeterminate, Blame: Harness, Shard: shard, Message: fmt.Sprintf("shard %d was not audited", shard)})
 		}
 	}

@@ -105,7 +105,7 @@ func Judge(records iter.Seq2[history.Record, error]) ([]Verdict, error) {
 
 func (e *Evidence) judge() Verdict {
 	v := Verdict{Case: e.Case, Outcome: Pass, Findings: []Finding{}, Began: e.began, Took: e.ended - e.began}
-	for _, judge := range []func(*Evidence) []Finding{steps, traffic, bite, available, unavailable, recovered, durable} {
+	for _, judge := range []func(*Evidence) []Finding{durable, available, unavailable, recovered, bite, traffic, steps} {
 		v.Findings = append(v.Findings, judge(e)...)
 	}
 	// What was found lost was lost, however the case went; anything else means little after a problem of our own.
