@@ -3,7 +3,6 @@ package faultcalc
 import (
 	"math/bits"
 	"slices"
-	"sort"
 )
 
 // family is an inclusion-minimal family of node sets (a simple hypergraph) in
@@ -24,32 +23,32 @@ func emptyEdge(n int) *family { return &family{n: n, edges: csr{off: []int32{0, 
 // newFamily sorts the edges, drops duplicates and supersets. It takes over the
 // edges; each of them has ascending, distinct nodes.
 func newFamily(n int, edges csr) *family {
-	bySize := map[int][]int32{}
-	var sizes []int
+	bySize := make([][]int32, n+1)
+	most := 0
 	for e := range edges.len() {
 		k := len(edges.row(e))
 		if k == 0 {
 			return emptyEdge(n)
 		}
-		if bySize[k] == nil {
-			sizes = append(sizes, k)
-		}
 		bySize[k] = append(bySize[k], int32(e))
+		most = max(most, k)
 	}
-	sort.Ints(sizes)
 	f := &family{n: n, edges: csr{
 		off:  make([]int32, 1, edges.len()+1),
 		elem: make([]int32, 0, len(edges.elem)),
 	}}
 	seen := newSubsetFinder(n)
-	for i, k := range sizes {
+	for k := 1; k <= most; k++ {
+		if len(bySize[k]) == 0 {
+			continue
+		}
 		from := f.edges.len()
 		for _, e := range sortedDistinct(n, &edges, bySize[k], k) {
-			if i == 0 || !seen.hasSubsetOf(&f.edges, e) {
+			if from == 0 || !seen.hasSubsetOf(&f.edges, e) {
 				f.edges.push(e...)
 			}
 		}
-		if i < len(sizes)-1 {
+		if k < most {
 			for e := from; e < f.edges.len(); e++ {
 				seen.add(&f.edges, int32(e))
 			}

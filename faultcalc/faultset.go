@@ -115,10 +115,8 @@ func (m *Model) faultSet(s Set, class Class, why string) FaultSet {
 	if s.IsEmpty() {
 		class, why = ClassControl, "control: no fault at all"
 	}
-	st := m.Status(s)
-	shards := st.UnavailableShards()
-	if shards == nil {
-		shards = []int{}
+	return FaultSet{
+		ID: m.ID(s), Class: class, Nodes: m.Names(s),
+		Predict: m.Availability(s), UnavailableShards: m.UnavailableShards(s), Why: why,
 	}
-	return FaultSet{ID: m.ID(s), Class: class, Nodes: m.Names(s), Predict: st.Availability, UnavailableShards: shards, Why: why}
 }

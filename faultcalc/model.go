@@ -32,6 +32,7 @@ type Model struct {
 	// The exact calculation is made on first use and then shared.
 	cutsOnce sync.Once
 	cutFam   *family
+	look     lookup
 }
 
 // csr is a list of short lists of node indices in two flat slices.
@@ -211,22 +212,26 @@ func (m *Model) build(p *placed, nodeOf []int32) {
 }
 
 // pushDistinct appends a row with the nodes in ascending order, each once.
+// Rows are short, so that insertion is the fastest way to sort them.
 func (c *csr) pushDistinct(nodes []int32) {
 	start := len(c.elem)
 	for _, n := range nodes {
 		at := len(c.elem)
+		c.elem = append(c.elem, n)
 		for at > start && c.elem[at-1] > n {
+			c.elem[at] = c.elem[at-1]
 			at--
 		}
-		if at > start && c.elem[at-1] == n {
-			continue
-		}
-		c.elem = slices.Insert(c.elem, at, n)
+		c.elem[at] = n
+	}
+	if len(c.elem) > start {
+		c.elem = c.elem[:start+len(slices.Compact(c.elem[start:]))]
 	}
 	c.close()
 }
 
-// push appends the row of the replicas that have the flag.
+// push appends the row of the replicas that have the flag: nodes in ascending
+// order, with the number of such replicas on each.
 func (r *rows) push(nodes []int32, flags []uint8, want uint8, need int32) {
 	start := len(r.elem)
 	for i, n := range nodes {
@@ -234,16 +239,23 @@ func (r *rows) push(nodes []int32, flags []uint8, want uint8, need int32) {
 			continue
 		}
 		at := len(r.elem)
+		r.elem, r.weight = append(r.elem, n), append(r.weight, 1)
 		for at > start && r.elem[at-1] > n {
+			r.elem[at], r.weight[at] = r.elem[at-1], r.weight[at-1]
 			at--
 		}
-		if at > start && r.elem[at-1] == n {
-			r.weight[at-1]++
+		r.elem[at], r.weight[at] = n, 1
+	}
+	end := start
+	for i := start; i < len(r.elem); i++ {
+		if end > start && r.elem[end-1] == r.elem[i] {
+			r.weight[end-1] += r.weight[i]
 			continue
 		}
-		r.elem = slices.Insert(r.elem, at, n)
-		r.weight = slices.Insert(r.weight, at, 1)
+		r.elem[end], r.weight[end] = r.elem[i], r.weight[i]
+		end++
 	}
+	r.elem, r.weight = r.elem[:end], r.weight[:end]
 	r.close()
 	r.need = append(r.need, need)
 }

@@ -203,35 +203,38 @@ func (p *planner) tWay() bool {
 	return true
 }
 
-// onBoundary says whether a set of affected nodes is a minimal cut set or a
-// maximal survivable set, in one pass over the rows: a cut is minimal if each
-// of its nodes alone repairs every failing row; a survivable set is maximal if
-// each remaining node breaks some row.
+// onBoundary says whether a set of affected nodes is a minimal cut set, which
+// serves again with any of its nodes back, or a maximal survivable set, which
+// every remaining affected node would make unavailable.
 func (m *Model) onBoundary(failed Set) bool {
-	r := &m.rows
-	breaks := newSet(len(m.nodes))
-	cut := false
-	for row, need := range r.need {
-		live, _ := r.survivors(row, failed)
-		lo, hi := r.off[row], r.off[row+1]
-		if live >= need {
-			for i := lo; i < hi; i++ {
-				if v := int(r.elem[i]); !failed.Contains(v) && live-r.weight[i] < need {
-					breaks.add(v)
-				}
+	switch m.Availability(failed) {
+	case Unavailable:
+		smaller := failed.Clone()
+		for v := range failed.All() {
+			smaller.remove(v)
+			if m.Availability(smaller) == Unavailable {
+				return false
 			}
+			smaller.add(v)
+		}
+		return true
+	case Redundant:
+		return m.affected.SubsetOf(failed)
+	case NoBackup:
+	}
+	// One pass over the rows instead of one question per remaining node.
+	r := &m.rows
+	breaks := failed.Clone()
+	for row, need := range r.need {
+		live, heaviest := r.survivors(row, failed)
+		if live-heaviest >= need {
 			continue
 		}
-		cut = true
-		repairs := newSet(len(m.nodes))
-		for i := lo; i < hi; i++ {
-			if live+r.weight[i] >= need {
-				repairs.add(int(r.elem[i]))
+		for i := r.off[row]; i < r.off[row+1]; i++ {
+			if v := int(r.elem[i]); !failed.Contains(v) && live-r.weight[i] < need {
+				breaks.add(v)
 			}
 		}
-		if !failed.SubsetOf(repairs) {
-			return false
-		}
 	}
-	return cut || m.affected.Minus(failed).SubsetOf(breaks)
+	return m.affected.SubsetOf(breaks)
 }

@@ -72,6 +72,7 @@ func checkStatus(t *rapid.T, m *faultcalc.Model, o *oracle) {
 		same(t, "availability", st.Availability, o.availability(failed))
 		same(t, "availability alone", m.Availability(s), st.Availability)
 		same(t, "shards down", st.UnavailableShards(), o.down(failed))
+		same(t, "shards down alone", m.UnavailableShards(s), append([]int{}, o.down(failed)...))
 		for i, sh := range o.table.Shards {
 			same(t, "shard", st.Shards[i], o.shard(sh, failed))
 		}

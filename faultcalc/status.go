@@ -94,18 +94,3 @@ func worse(a, b Availability) Availability {
 	}
 	return Redundant
 }
-
-// Availability is the table's part of [Model.Status], without the shards.
-func (m *Model) Availability(failed Set) Availability {
-	a := Redundant
-	for r := range m.rows.need {
-		live, heaviest := m.rows.survivors(r, failed)
-		if live < m.rows.need[r] {
-			return Unavailable
-		}
-		if live-heaviest < m.rows.need[r] {
-			a = NoBackup
-		}
-	}
-	return a
-}

@@ -71,17 +71,40 @@ func grayWalk(elems []int32, scratch Set, yield func(Set) bool) bool {
 		flips[i] = flip{int(v >> 6), 1 << (v & 63)}
 	}
 	walk := func() bool {
-		if !yield(scratch) {
-			return false
-		}
-		for i := uint64(1); i < 1<<len(low); i++ {
-			f := flips[bits.TrailingZeros64(i)]
-			scratch.w[f.word] ^= f.bit
+		if len(low) < 2 {
+			f := flips[0]
 			if !yield(scratch) {
 				return false
 			}
+			scratch.w[f.word] ^= f.bit
+			return yield(scratch)
 		}
-		return true
+		// The two lowest nodes make three of four flips; a fixed pattern for
+		// them saves the search for the node of each step.
+		first, second := &scratch.w[flips[0].word], &scratch.w[flips[1].word]
+		bit0, bit1 := flips[0].bit, flips[1].bit
+		for i := uint64(1); ; i++ {
+			if !yield(scratch) {
+				return false
+			}
+			*first ^= bit0
+			if !yield(scratch) {
+				return false
+			}
+			*second ^= bit1
+			if !yield(scratch) {
+				return false
+			}
+			*first ^= bit0
+			if !yield(scratch) {
+				return false
+			}
+			if i == 1<<(len(low)-2) {
+				return true
+			}
+			f := flips[2+bits.TrailingZeros64(i)]
+			scratch.w[f.word] ^= f.bit
+		}
 	}
 	if len(elems) <= most {
 		return walk()
