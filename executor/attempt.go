@@ -220,6 +220,9 @@ func (a *attempt) call() (r result) {
 func (e *Executor) returned(a *attempt, r result) *attempt {
 	now := e.lock()
 	a.result, a.returned = r, true
+	if r.err != nil && r.verdict != VerdictAnswer && a.why == causeNone && !now.Before(a.ctx.deadline) {
+		a.why = causeTimeout // it saw its deadline before the executor's timer did
+	}
 	e.letGo(a, now)
 	next := e.unlock(now, true)
 	a.ctx.cancel(context.Canceled) // releases contexts derived from it

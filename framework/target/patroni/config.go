@@ -81,8 +81,10 @@ func (t *Target) dynamic(c copyOf) map[string]any {
 		"postgresql": map[string]any{
 			"use_pg_rewind": true,
 			"parameters": map[string]any{
-				"shared_buffers":  "16MB",
-				"max_connections": 100,
+				"shared_buffers": "16MB",
+				// In the data directory, where it goes with the rest when a killed run is cleaned up.
+				"dynamic_shared_memory_type": "mmap",
+				"max_connections":            100,
 				// A peer that is hung or cut off keeps its connection open; these end it.
 				"wal_sender_timeout":               "3s",
 				"wal_receiver_timeout":             "3s",
