@@ -74,10 +74,10 @@ func newRun(suite Suite, c config, process int, key string) (*run, error) {
 		return nil, err
 	}
 	r.dir = filepath.Join(root, r.id)
-	if err := os.MkdirAll(r.file("logs"), 0o755); err != nil { //nolint:gosec // programs that run as another user write there
+	if err := os.MkdirAll(r.own("logs", ""), 0o755); err != nil { //nolint:gosec // programs that run as another user write there
 		return nil, fmt.Errorf("make the run's directory: %w", err)
 	}
-	if r.logFile, err = os.OpenFile(r.own("logs/harness", ".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
+	if r.logFile, err = os.OpenFile(filepath.Join(r.own("logs", ""), "harness.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
 		return nil, err
 	}
 	r.log = slog.New(slog.NewMultiHandler(
@@ -142,7 +142,7 @@ func (r *run) setUp(ctx context.Context) error {
 	}
 	r.cluster, err = embedded.Open(ctx, embedded.Options{
 		Run: fmt.Sprintf("%s-%d", r.id, r.process), Machines: where.AllMachines(),
-		Logs: r.file("logs"), State: r.own("machines", ".json"),
+		Logs: r.own("logs", ""), State: r.own("machines", ".json"),
 	})
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (r *run) setUp(ctx context.Context) error {
 		return err
 	}
 	if err := r.target.Deploy(ctx); err != nil {
-		return fmt.Errorf("deploy the database: %w; its logs are in %s", err, r.file("logs"))
+		return fmt.Errorf("deploy the database: %w; its logs are in %s", err, r.own("logs", ""))
 	}
 	r.say("database up and redundant after %s", seconds(time.Since(began)))
 	if r.topology, err = r.target.Discover(ctx, r.target.Entry()); err != nil {

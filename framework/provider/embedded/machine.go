@@ -90,7 +90,6 @@ func (m *machine) boot(ctx context.Context) error {
 		roleEnv + "=" + roleMachine, diskEnv + "=" + m.disk, hostEnv + "=" + m.name, pidEnv + "=" + strconv.Itoa(1+m.boots%8*pidsPerBoot),
 	}
 	m.boots++
-	first.Stderr = os.Stderr
 	first.ExtraFiles = []*os.File{booted}
 	first.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS,
