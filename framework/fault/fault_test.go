@@ -43,6 +43,11 @@ func cluster(t *testing.T) provider.Cluster {
 		if err != nil {
 			t.Fatal(err)
 		}
+		i, err := c.Instance("s1-" + m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "the server to run", func() (bool, string, error) { return inState(t.Context(), i.Server(), provider.Running) })
 	}
 	return c
 }
@@ -68,7 +73,6 @@ func TestKinds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			becomes(t, bystander, false) // the server has started
 			becomes(t, f, false)
 			for range 2 {
 				do(t, f.Inject)
@@ -100,17 +104,25 @@ func do(t *testing.T, step func(context.Context) error) {
 
 func becomes(t *testing.T, f Fault, want bool) {
 	t.Helper()
+	waitFor(t, fmt.Sprintf("the fault to be active: %v", want), func() (bool, string, error) {
+		active, seen, err := f.Active(t.Context())
+		return active == want, seen, err
+	})
+}
+
+func waitFor(t *testing.T, what string, check func() (bool, string, error)) {
+	t.Helper()
 	deadline := time.After(5 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		active, seen, err := f.Active(t.Context())
-		if err == nil && active == want {
+		ok, seen, err := check()
+		if err == nil && ok {
 			return
 		}
 		select {
 		case <-deadline:
-			t.Fatalf("active is %v, want %v: %s, %v", active, want, seen, err)
+			t.Fatalf("waited 5 s for %s; saw last: %s, %v", what, seen, err)
 		case <-tick.C:
 		}
 	}

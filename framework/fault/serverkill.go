@@ -24,8 +24,15 @@ func (f *serverKilled) Inject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.before = o.Generation
-	return f.server.Crash(ctx)
+	switch {
+	case o.Generation != "":
+		f.before = o.Generation
+		return f.server.Crash(ctx)
+	case f.before != "": // dead already, by us
+		return nil
+	default:
+		return fmt.Errorf("kill %s: it is not running", f.server.Name())
+	}
 }
 
 // Active stays true after the supervisor has brought the server back: the fault happened.
