@@ -11,7 +11,7 @@ import (
 // unavailable. The error wraps [ErrTooLarge] if the decision diagram that
 // counts them outgrows its budget; the problem is #P-hard in general.
 func (m *Model) SurvivableSets() (*big.Int, error) {
-	n, err := countHitting(m.cuts(), m.nAffected, bddBudget)
+	n, err := countHitting(m.cuts(), m.nAffected)
 	if err != nil {
 		return nil, fmt.Errorf("count survivable sets of table %q: %w", m.table, ErrTooLarge)
 	}

@@ -187,13 +187,13 @@ func ordered(f *family, order []int32, budget int) (*diagram, error) {
 // countHitting counts the subsets of the universe that hit every edge, as the
 // product over the connected parts. Nodes of the universe in no edge are free;
 // edges lie within the universe.
-func countHitting(f *family, universe, budget int) (*big.Int, error) {
+func countHitting(f *family, universe int) (*big.Int, error) {
 	if f.hasEmpty() {
 		return new(big.Int), nil
 	}
 	product := big.NewInt(1)
 	for _, part := range split(f) {
-		d, err := newDiagram(part, budget)
+		d, err := newDiagram(part, bddBudget)
 		if err != nil {
 			return nil, err
 		}

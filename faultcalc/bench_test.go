@@ -190,3 +190,22 @@ func BenchmarkStatus(b *testing.B) {
 		i++
 	}
 }
+
+// BenchmarkParallel counts by walking, with one and with two workers.
+func BenchmarkParallel(b *testing.B) {
+	f := inputRack(5, 8, 400, 3, 1)
+	for workers := 1; workers <= 2; workers++ {
+		b.Run(fmt.Sprintf("count-%d", workers), func(b *testing.B) {
+			for b.Loop() {
+				newWordEngine(f).countAll(workers)
+			}
+		})
+		b.Run(fmt.Sprintf("stream-%d", workers), func(b *testing.B) {
+			for b.Loop() {
+				for range words(f, workers) {
+					continue
+				}
+			}
+		})
+	}
+}

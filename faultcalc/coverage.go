@@ -101,7 +101,7 @@ func (m *Model) countDecided(down, spared csr) *big.Int {
 	for _, edges := range []csr{down, spared} {
 		f := newFamily(len(m.nodes), edges)
 		// X contains no edge exactly when its complement hits all of them.
-		none, err := countHitting(f, m.nAffected, bddBudget)
+		none, err := countHitting(f, m.nAffected)
 		if err != nil {
 			return nil
 		}

@@ -12,6 +12,22 @@ import "iter"
 // sorted. The yielded set is borrowed; see [Set].
 func (m *Model) MinimalKeeperSets() iter.Seq[Set] { return transversals(m.cuts()) }
 
+// MinimalKeeperSetsParallel yields the same sets in the same order as
+// [Model.MinimalKeeperSets], found by that many workers. Memory stays flat: no
+// worker runs far ahead of the consumer. When the consumer stops early, the
+// workers have ended before the loop does. Tables with more than 64 nodes in
+// their cuts are walked by one worker, whatever the number.
+func (m *Model) MinimalKeeperSetsParallel(workers int) iter.Seq[Set] {
+	f := m.cuts()
+	return func(yield func(Set) bool) {
+		if w := newWordEngine(f); w != nil && !f.hasEmpty() {
+			w.walkAll(f.n, workers, yield)
+			return
+		}
+		transversals(f)(yield)
+	}
+}
+
 // MaximalSurvivableSets yields every inclusion-maximal set of affected nodes
 // whose failure leaves the table available: the complements, within
 // [Model.Affected], of the minimal keeper sets, in the same order and with the

@@ -186,13 +186,16 @@ var inputs = []input{
 	{"UR_50_100_0.1", func() *family { return inputUR(50, 100, 0.1, 1) }, ""},
 	{"UR_50_1000_0.9", func() *family { return inputUR(50, 1000, 0.9, 1) }, ""},
 	{"RING_40_3", func() *family { return inputRing(40, 3) }, "725859"},
+	{"RING_18_2", func() *family { return inputRing(18, 2) }, ""},
 	{"RING_60_3", func() *family { return inputRing(60, 3) }, "618413702"},
 	{"RING_100_3", func() *family { return inputRing(100, 3) }, "448881638318451"},
 	{"KOFN_20_5", func() *family { return inputKofN(20, 5) }, "4845"},
 	{"RACK_3_10_300_3", func() *family { return inputRack(3, 10, 300, 3, 1) }, ""},
+	{"RACK_4_6_60_2", func() *family { return inputRack(4, 6, 60, 2, 1) }, ""},
 	{"RACK_5_8_400_3", func() *family { return inputRack(5, 8, 400, 3, 1) }, ""},
 	{"RACK_6_8_200_3", func() *family { return inputRack(6, 8, 200, 3, 2) }, ""},
 	{"COPY_30_3_4", func() *family { return inputCopy(30, 3, 4, 1) }, ""},
+	{"COPY_24_2_3", func() *family { return inputCopy(24, 2, 3, 1) }, ""},
 	{"COPY_45_3_4", func() *family { return inputCopy(45, 3, 4, 1) }, ""},
 }
 

@@ -21,7 +21,7 @@ func transversals(f *family) iter.Seq[Set] {
 			return
 		}
 		if w := newWordEngine(f); w != nil {
-			w.walkAll(f.n, yield)
+			w.walkAll(f.n, 1, yield)
 			return
 		}
 		e := newSparseEngine(f)

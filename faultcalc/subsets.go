@@ -3,16 +3,15 @@ package faultcalc
 import "math/bits"
 
 // subsetsBySize yields the subsets of s with up to most nodes, by size, then
-// lexicographically, as borrowed sets. It returns false if it was stopped.
-func subsetsBySize(s Set, most int, yield func(Set) bool) bool {
+// lexicographically, as borrowed sets.
+func subsetsBySize(s Set, most int, yield func(Set) bool) {
 	elems := s.appendIndices(nil)
 	scratch := newSet(64 * len(s.w))
 	for k := range min(most, len(elems)) + 1 {
 		if !combinations(elems, k, scratch, yield) {
-			return false
+			return
 		}
 	}
-	return true
 }
 
 // combinations yields the k-subsets of elems in lexicographic order. scratch
@@ -50,13 +49,14 @@ func combinations(elems []int32, k int, scratch Set, yield func(Set) bool) bool 
 // graySubsets yields every subset of s in Gray-code order. Step i flips the
 // node whose rank is the number of trailing zeros of i; ranks above 63 are
 // reached by nesting, though no one will live to see them.
-func graySubsets(s Set, yield func(Set) bool) bool {
+func graySubsets(s Set, yield func(Set) bool) {
 	elems := s.appendIndices(nil)
 	scratch := newSet(64 * len(s.w))
 	if len(elems) == 0 {
-		return yield(scratch)
+		yield(scratch)
+		return
 	}
-	return grayWalk(elems, scratch, yield)
+	grayWalk(elems, scratch, yield)
 }
 
 func grayWalk(elems []int32, scratch Set, yield func(Set) bool) bool {

@@ -3,6 +3,7 @@ package faultcalc
 import (
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // wordEngine walks through the minimal transversals of a connected family with
@@ -20,10 +21,12 @@ type wordEngine struct {
 	inc   []uint64 // per node its edges, width words each
 	width int      // words of a set of edges
 
-	uncovered, once []uint64                 // per depth: edges with no, with one chosen node
-	lists           [][]uint64               // per depth, and one ahead: nodes of the uncovered edges
-	steps           int64                    // a budget; negative when it is spent
-	found, most     int64                    // results so far, and where counting ends
+	uncovered, once []uint64   // per depth: edges with no, with one chosen node
+	lists           [][]uint64 // per depth, and one ahead: nodes of the uncovered edges
+	steps           int64      // a budget; negative when it is spent
+	found, most     int64      // results so far, and where counting ends
+	cutAt           int        // how many chosen nodes make a subtree a task; 0 for never
+	tasks           []task
 	emit            func(chosen uint64) bool // nil when sets are only counted
 }
 
@@ -75,21 +78,6 @@ func (e *wordEngine) all() uint64 {
 	return 1<<len(e.node) - 1
 }
 
-// walkAll yields every minimal transversal as a borrowed set of n nodes.
-func (e *wordEngine) walkAll(n int, yield func(Set) bool) {
-	set := newSet(n)
-	before := uint64(0)
-	e.emit = func(chosen uint64) bool {
-		for d := chosen ^ before; d != 0; d &= d - 1 {
-			v := e.node[bits.TrailingZeros64(d)]
-			set.w[v>>6] ^= 1 << (v & 63)
-		}
-		before = chosen
-		return yield(set)
-	}
-	e.start()
-}
-
 // start walks through everything.
 func (e *wordEngine) start() { e.from(e.all(), 0, 0, 0) }
 
@@ -105,9 +93,29 @@ func (e *wordEngine) from(cand, chosen, v uint64, depth int) bool {
 	return e.walk(cand, chosen, v, depth)
 }
 
+// clone returns an engine at the start, with state of its own, over the same
+// family; e is at the start itself.
+func (e *wordEngine) clone() *wordEngine {
+	c := *e
+	c.uncovered, c.once = slices.Clone(e.uncovered), slices.Clone(e.once)
+	c.lists = make([][]uint64, len(e.lists))
+	for i := range c.lists {
+		c.lists[i] = make([]uint64, 0, len(e.edge))
+	}
+	if len(c.lists) > 0 {
+		c.lists[0] = append(c.lists[0], e.edge...)
+	}
+	c.tasks, c.cutAt, c.found = nil, 0, 0
+	return &c
+}
+
 // leaf reports chosen together with each of the nodes in turn; as a special
 // case of no node at all, it is called with chosen ∅ and one.
 func (e *wordEngine) leaf(chosen, nodes uint64) bool {
+	if e.cutAt > 0 {
+		e.tasks = append(e.tasks, task{chosen: chosen, leaves: nodes})
+		return true
+	}
 	if e.emit == nil {
 		e.found += int64(bits.OnesCount64(nodes))
 		return e.found <= e.most
@@ -129,6 +137,10 @@ func (e *wordEngine) leaf(chosen, nodes uint64) bool {
 func (e *wordEngine) walk1(cand, chosen, uncovered, once uint64) bool {
 	if e.steps--; e.steps < 0 {
 		return false
+	}
+	if e.cutAt > 0 && bits.OnesCount64(chosen) == e.cutAt {
+		e.tasks = append(e.tasks, task{cand: cand, chosen: chosen, uncovered: []uint64{uncovered}, once: []uint64{once}})
+		return true
 	}
 	edge, inc := e.edge, e.inc
 	forbidden := uint64(0)
@@ -175,6 +187,13 @@ func (e *wordEngine) walk(cand, chosen, v uint64, depth int) bool {
 	}
 	w := e.width
 	uncovered, once := e.uncovered[depth*w:(depth+1)*w], e.once[depth*w:(depth+1)*w]
+	if e.cutAt > 0 && depth == e.cutAt {
+		e.tasks = append(e.tasks, task{
+			cand: cand, chosen: chosen, v: v,
+			uncovered: slices.Clone(uncovered), once: slices.Clone(once), list: slices.Clone(e.lists[depth]),
+		})
+		return true
+	}
 	cand &^= e.forbidden(cand, chosen, once)
 	last, branch, fewest := cand, uint64(0), 65
 	before, list := e.lists[depth], e.lists[depth+1][:0]

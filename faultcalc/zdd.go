@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"runtime"
 )
 
 // zdd is a zero-suppressed decision diagram, a compact family of sets: node 0
@@ -191,8 +192,12 @@ func countWalk(f *family, most, steps int64) (int64, error) {
 	n := int64(0)
 	if e := newWordEngine(f); e != nil {
 		e.steps, e.most = steps, most
-		e.start()
-		n, steps = e.found, e.steps
+		if steps == math.MaxInt64 {
+			n = e.countAll(runtime.GOMAXPROCS(0))
+		} else {
+			e.start()
+			n, steps = e.found, e.steps
+		}
 	} else {
 		e := newSparseEngine(f)
 		e.steps = steps

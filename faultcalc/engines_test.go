@@ -1,0 +1,184 @@
+package faultcalc
+
+import (
+	"iter"
+	"math/big"
+	"runtime"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func keys(sets iter.Seq[Set]) []string {
+	var list []string
+	for s := range sets {
+		list = append(list, s.key())
+	}
+	return list
+}
+
+func sparse(f *family) iter.Seq[Set] {
+	return func(yield func(Set) bool) {
+		if f.hasEmpty() {
+			return
+		}
+		e := newSparseEngine(f)
+		e.yield = yield
+		e.run()
+	}
+}
+
+func words(f *family, workers int) iter.Seq[Set] {
+	return func(yield func(Set) bool) {
+		if !f.hasEmpty() {
+			newWordEngine(f).walkAll(f.n, workers, yield)
+		}
+	}
+}
+
+func randomFamily(t *rapid.T) *family {
+	n := rapid.IntRange(1, 30).Draw(t, "n")
+	var edges [][]int
+	for range rapid.SampledFrom([]int{0, 1, 5, 20, 63, 65, 130}).Draw(t, "edges") {
+		size := rapid.IntRange(1, min(n, 5)).Draw(t, "size")
+		edges = append(edges, rapid.SliceOfNDistinct(rapid.IntRange(0, n-1), size, size, rapid.ID[int]).Draw(t, "edge"))
+	}
+	return fam(n, edges)
+}
+
+// The engines share no code that finds sets, so that they check each other.
+func TestEnginesAgree(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		f := randomFamily(t)
+		one := keys(words(f, 1))
+		for workers := 2; workers <= 4; workers++ {
+			if !slices.Equal(one, keys(words(f, workers))) {
+				t.Fatalf("%d workers give another list than one", workers)
+			}
+		}
+		other := keys(sparse(f))
+		slices.Sort(one)
+		slices.Sort(other)
+		if !slices.Equal(one, other) || len(slices.Compact(one)) != len(other) {
+			t.Fatalf("words %d sets, sparse %d sets", len(one), len(other))
+		}
+		walked, err := countWalk(f, 1<<40, 1<<40)
+		if err != nil || walked != int64(len(other)) {
+			t.Fatalf("counted %d, %v", walked, err)
+		}
+		if n := newWordEngine(f).countAll(3); n != int64(len(other)) {
+			t.Fatalf("counted %d in parallel", n)
+		}
+		product, err := countTransversals(f, 1<<40)
+		if err != nil || product.Int64() != int64(len(other)) {
+			t.Fatalf("counted %v as a product, %v", product, err)
+		}
+		for _, part := range split(f) {
+			d, err := newDiagram(part, bddBudget)
+			if err != nil {
+				t.Fatal(err)
+			}
+			z, root, err := minimalSets(d.bdd, d.root, bddBudget)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n, err := countWalk(part, 1<<40, 1<<40)
+			if err != nil || z.count(root).Int64() != n {
+				t.Fatalf("the diagram has %v sets, the walk %d, %v", z.count(root), n, err)
+			}
+		}
+	})
+}
+
+// The transversals of the transversals are the family itself.
+func TestDualityOnLargeInputs(t *testing.T) {
+	for _, in := range []*family{
+		inputRing(20, 3), inputTH(60), selfDual(inputFano(2)), inputRack(3, 10, 20, 2, 7), inputCopy(24, 3, 4, 3),
+		inputUR(24, 40, 0.3, 5), inputRing(18, 2), inputKofN(12, 4),
+	} {
+		back := dual(dual(in))
+		if !slices.Equal(back.edges.elem, in.edges.elem) || !slices.Equal(back.edges.off, in.edges.off) {
+			t.Errorf("%d nodes, %d edges: the dual of the dual has %d", in.n, in.edges.len(), back.edges.len())
+		}
+	}
+}
+
+// Survivable fault sets of a ring with two copies are Lucas numbers; those of
+// k racks of m machines with all combinations are 2^(km) - (2^m - 1)^k.
+func TestClosedFormsOfSurvivableSets(t *testing.T) {
+	a, b := big.NewInt(1), big.NewInt(3) // L_1, L_2
+	for n := 3; n <= 120; n++ {
+		a, b = b, new(big.Int).Add(a, b)
+		if got, err := countHitting(inputRing(n, 2), n); err != nil || got.Cmp(b) != 0 {
+			t.Fatalf("ring of %d: %v, %v; want %v", n, got, err, b)
+		}
+	}
+	for k := 1; k <= 4; k++ {
+		for m := 1; m <= 5; m++ {
+			var edges [][]int
+			var walk func(edge []int)
+			walk = func(edge []int) {
+				if len(edge) == k {
+					edges = append(edges, slices.Clone(edge))
+					return
+				}
+				for i := range m {
+					walk(append(edge, len(edge)*m+i))
+				}
+			}
+			walk(nil)
+			want := new(big.Int).Exp(big.NewInt(int64(1)<<m-1), big.NewInt(int64(k)), nil)
+			want.Sub(new(big.Int).Lsh(big.NewInt(1), uint(k*m)), want)
+			if got, err := countHitting(fam(k*m, edges), k*m); err != nil || got.Cmp(want) != 0 {
+				t.Fatalf("%d racks of %d: %v, %v; want %v", k, m, got, err, want)
+			}
+		}
+	}
+}
+
+// A consumer that stops leaves no worker behind.
+func TestParallelWalkStops(t *testing.T) {
+	f := inputRing(60, 3) // hundreds of millions of sets
+	before := runtime.NumGoroutine()
+	for stopAt := range 20_000 {
+		if stopAt%997 != 0 {
+			continue
+		}
+		n := 0
+		for range words(f, 4) {
+			if n++; n > stopAt {
+				break
+			}
+		}
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines before, %d after", before, after)
+	}
+}
+
+// Memory does not grow with the number of sets.
+func TestWalkingIsFlat(t *testing.T) {
+	for name, sets := range map[string]iter.Seq[Set]{
+		"words":    words(inputRing(60, 3), 1),
+		"parallel": words(inputRing(60, 3), 2),
+		"sparse":   sparse(inputRing(99, 3)),
+		"power":    func(yield func(Set) bool) { graySubsets(Set{[]uint64{1<<60 - 1}}, yield) },
+		"by size":  func(yield func(Set) bool) { subsetsBySize(Set{[]uint64{1<<60 - 1}}, 60, yield) },
+	} {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		n := 0
+		for range sets {
+			if n++; n == 300_000 {
+				break
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+			t.Errorf("%s: the heap grew by %d bytes", name, grown)
+		}
+	}
+}
