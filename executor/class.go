@@ -45,6 +45,8 @@ type Class struct {
 	Timeout Timeout `json:"timeout"`
 	// Retry says whether and when a failed attempt is repeated.
 	Retry Retry `json:"retry"`
+	// Expect is what the class is sized for; it changes nothing but Warnings.
+	Expect Expect `json:"expect"`
 }
 
 // Timeout holds the three timeouts of an attempt. They are apart on purpose: a connect

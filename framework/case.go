@@ -57,10 +57,12 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.config.redundancy)
 	defer cancel()
 	k.primaries(end)
-	serving := slices.DeleteFunc(slices.Clone(r.plan.Shards), func(shard int) bool { return k.serving([]int{shard}, time.Time{}) != nil })
+	readable := slices.DeleteFunc(slices.Clone(r.plan.Shards), func(shard int) bool {
+		return k.broken && k.serving([]int{shard}, time.Time{}) != nil
+	})
 	k.traffic.Stop()
 	k.reached(history.Ended)
-	for _, shard := range serving { // the others can't be read
+	for _, shard := range readable {
 		if err := r.audit(end, c.ID, shard); err != nil {
 			r.log.Error("audit", "case", c.ID, "error", err)
 		}

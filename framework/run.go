@@ -238,6 +238,7 @@ func (r *run) tearDown(ctx context.Context) {
 	r.torn.Do(func() {
 		ctx, cancel := context.WithTimeout(ctx, tearDownLimit)
 		defer cancel()
+		began := time.Now()
 		var errs []error
 		if r.cluster != nil {
 			errs = append(errs, r.cluster.Close(ctx))
@@ -255,6 +256,7 @@ func (r *run) tearDown(ctx context.Context) {
 			r.say("tear down: %v", err)
 			r.log.Error("tear down", "error", err)
 		}
+		r.log.Info("torn down", "took", time.Since(began))
 		_ = r.logFile.Close()
 	})
 }

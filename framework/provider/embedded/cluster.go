@@ -54,6 +54,9 @@ var _ provider.Cluster = (*Cluster)(nil)
 
 // Open makes the machines and boots them.
 func Open(ctx context.Context, options Options) (*Cluster, error) {
+	if len(options.Machines) > mostMachines {
+		return nil, fmt.Errorf("%d machines do not fit into one network; place at most %d", len(options.Machines), mostMachines)
+	}
 	c := &Cluster{options: options, machines: map[string]*machine{}, instances: map[string]*instance{}}
 	namespaces, reason := inWorld()
 	if namespaces {

@@ -17,8 +17,10 @@ const (
 	bridgeName = "switch0"
 	clientHost = 1  // host part of the clients' address
 	firstHost  = 10 // host part of the first machine's address
-	subnet     = "10.77.0."
-	prefixBits = 24
+	// mostMachines have addresses in the subnet.
+	mostMachines = 254 - firstHost + 1
+	subnet       = "10.77.0."
+	prefixBits   = 24
 )
 
 // network is the switch between the machines: a bridge in a network namespace of its own. Clients
