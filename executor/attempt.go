@@ -84,6 +84,9 @@ func (e *Executor) untrack(a *attempt) {
 func (e *Executor) start(t *task, now time.Time) *attempt {
 	l := t.level
 	load := e.load
+	if t.atTarget.Scarcity > load.Scarcity {
+		load = Load{Scarcity: t.atTarget.Scarcity, Resource: "target " + t.atTarget.Resource}
+	}
 	t.attempts++
 	a := &attempt{exec: e, t: t, n: t.attempts, started: now, waited: now.Sub(t.enqueued), ctx: attemptCtx{parent: t.ctx}}
 	a.event.what = a
@@ -218,8 +221,12 @@ func (a *attempt) call() (r result) {
 
 // returned takes what a brought, and returns the attempt that goes on in this goroutine.
 func (e *Executor) returned(a *attempt, r result) *attempt {
+	atTarget := e.readTargetLoad(a.t.targetName)
 	now := e.lock()
 	a.result, a.returned = r, true
+	if a.t.current == a {
+		a.t.atTarget = atTarget
+	}
 	if r.err != nil && r.verdict != VerdictAnswer && a.why == causeNone && !now.Before(a.ctx.deadline) {
 		a.why = causeTimeout // it saw its deadline before the executor's timer did
 	}

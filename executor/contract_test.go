@@ -339,3 +339,32 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Errorf("default classes: %v", err)
 	}
 }
+
+// atTarget is a monitor of a machine that is idle, with one target that is not.
+type atTarget struct{ fixedLoad }
+
+func (*atTarget) TargetLoad(target string) executor.Load {
+	if target == "busy" {
+		return executor.Load{Scarcity: .5, Resource: "cpu"}
+	}
+	return executor.Load{}
+}
+
+// A target's load stretches the timeouts of its own commands, and nothing else.
+func TestTargetLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, two(), executor.WithMonitor(&atTarget{}))
+		for target, want := range map[string]time.Duration{"": 1100 * time.Millisecond, "idle": 1100 * time.Millisecond, "busy": 2750 * time.Millisecond} {
+			_, err := executor.Do(t.Context(), r.Executor, executor.Command[int]{Class: "low", Target: target, Run: func(_ context.Context, a executor.Attempt) (int, error) {
+				if a.Timeout != want || (target == "busy") != strings.Contains(a.Why(), "target cpu scarcity 0.50") {
+					t.Errorf("target %q: timeout %v, want %v: %s", target, a.Timeout, want, a.Why())
+				}
+				return 0, nil
+			}})
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		r.end()
+	})
+}

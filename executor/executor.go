@@ -14,6 +14,7 @@ type Executor struct {
 	byName  map[string]*level
 	tuning  Tuning
 	monitor Monitor
+	targets TargetMonitor // monitor, if it is one
 	sinks   []*outbox[Alert]
 	records []*outbox[AttemptRecord]
 	limits  limits
@@ -55,6 +56,7 @@ func WithLimit(n int) Option {
 func WithMonitor(m Monitor) Option {
 	return func(e *Executor) error {
 		e.monitor = m
+		e.targets, _ = m.(TargetMonitor)
 		return nil
 	}
 }

@@ -34,6 +34,7 @@ type task struct {
 
 	level     *level
 	target    *target // nil without a target
+	atTarget  Load    // of the target, when the last attempt ended or the task was submitted
 	state     taskState
 	submitted time.Time
 	enqueued  time.Time // since when it waits for a slot

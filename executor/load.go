@@ -18,6 +18,24 @@ type Load struct {
 // be safe for concurrent use. See package executor/resource.
 type Monitor interface{ Load() Load }
 
+// TargetMonitor is a Monitor that knows the load of targets too, e.g. of the node that a pod runs on. That load
+// stretches the timeouts of this target's commands only; "target" is put before its Resource. As with Load, the value
+// must be a cached one.
+type TargetMonitor interface {
+	Monitor
+	TargetLoad(target string) Load
+}
+
+// readTargetLoad is called without the mutex.
+func (e *Executor) readTargetLoad(target string) Load {
+	if e.targets == nil || target == "" {
+		return Load{}
+	}
+	load := e.targets.TargetLoad(target)
+	load.Scarcity = min(max(load.Scarcity, 0), 1)
+	return load
+}
+
 func (e *Executor) readLoad() Load {
 	if e.monitor == nil {
 		return Load{}

@@ -20,6 +20,7 @@ func (e *Executor) submit(ctx context.Context, t *task, class string) {
 	if ctx.Done() != nil {
 		t.stop = context.AfterFunc(ctx, func() { e.parentDone(t) })
 	}
+	t.atTarget = e.readTargetLoad(t.targetName)
 	done := ctx.Err() != nil // AfterFunc reports it too, but from another goroutine, later
 	now := e.lock()
 	t.orphan = t.orphan || done

@@ -56,6 +56,8 @@ type Snapshot struct {
 	Scarcity float64 `json:"scarcity"`
 	// Resource is the bottleneck, "" if there is none.
 	Resource string `json:"resource,omitempty"`
+	// Normalized is the load-normalized time since Start; see Monitor.Normalized.
+	Normalized time.Duration `json:"normalized"`
 	// Cost is how long taking this sample took.
 	Cost time.Duration `json:"cost"`
 }
@@ -113,6 +115,21 @@ func (m *Monitor) Stop() {
 // Snapshot returns the latest sample.
 func (m *Monitor) Snapshot() Snapshot { return *m.snapshot.Load() }
 
+// stretch is how much longer things take at full scarcity, less 1; the default Alpha of executor.Tuning.
+const stretch = 3
+
+// Normalized is a clock that runs slower while this machine is short of resources: a second at scarcity S
+// counts 1/(1+3*S) s. The difference of two readings is the time that something would have
+// taken on an idle machine, by the same measure as executor.LoadFactor; so that budgets can be judged on it.
+func (m *Monitor) Normalized() time.Duration {
+	s := m.snapshot.Load()
+	return s.Normalized + normalize(time.Since(s.Time), s.Scarcity)
+}
+
+func normalize(d time.Duration, scarcity float64) time.Duration {
+	return time.Duration(float64(d) / (1 + stretch*scarcity))
+}
+
 // Age is the time since the oldest of the readings, i.e. for how long a source has been failing.
 func (s Snapshot) Age(now time.Time) time.Duration {
 	oldest := s.CPU.At
@@ -150,9 +167,9 @@ func (m *Monitor) run(ctx context.Context) {
 }
 
 // sample reads all sources at the same time, and publishes what came in time.
-func (m *Monitor) sample(ctx context.Context) {
+func (m *Monitor) sample(life context.Context) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	ctx, cancel := context.WithTimeout(life, readLimit)
 	defer cancel()
 	var wg sync.WaitGroup
 	var readings [3]Reading
@@ -160,6 +177,9 @@ func (m *Monitor) sample(ctx context.Context) {
 		wg.Go(func() { readings[i] = p.read(ctx) })
 	}
 	wg.Wait()
+	if life.Err() != nil && m.snapshot.Load() != nil {
+		return // stopped in the middle; that is nothing about the sources
+	}
 	now := time.Now()
 	s := &Snapshot{Time: now, CPU: readings[0], Memory: readings[1], IO: readings[2], Cost: now.Sub(began)}
 	for i, knee := range []float64{KneeCPU, KneeMemory, KneeIO} {
@@ -170,6 +190,9 @@ func (m *Monitor) sample(ctx context.Context) {
 		if scarcity > s.Scarcity {
 			s.Scarcity, s.Resource = scarcity, []string{"cpu", "memory", "io"}[i]
 		}
+	}
+	if last := m.snapshot.Load(); last != nil {
+		s.Normalized = last.Normalized + normalize(now.Sub(last.Time), last.Scarcity)
 	}
 	m.snapshot.Store(s)
 }

@@ -197,6 +197,25 @@ func TestScarcity(t *testing.T) {
 	})
 }
 
+func TestNormalizedClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cpu := newFake()
+		m := Start(Options{CPU: cpu, Memory: newFake(), IO: newFake()})
+		defer m.Stop()
+		<-time.After(10 * time.Second)
+		if got := m.Normalized(); got != 10*time.Second {
+			t.Errorf("idle: %v passed, want 10 s", got)
+		}
+		cpu.set(0)
+		<-time.After(1 * time.Second) // the next sample
+		before := m.Normalized()
+		<-time.After(8 * time.Second)
+		if got := m.Normalized() - before; got != 2*time.Second {
+			t.Errorf("scarce: %v passed in 8 s, want 2 s", got)
+		}
+	})
+}
+
 // A read that hangs doesn't stall the others; its value ages, and is not taken for idle; at most one goroutine
 // is left behind. Scenario 19.
 func TestStuckRead(t *testing.T) {
@@ -243,8 +262,8 @@ func TestThisMachine(t *testing.T) {
 }
 
 func BenchmarkSample(b *testing.B) {
-	m := Start(Options{})
-	m.Stop()
+	m := Start(Options{Interval: time.Hour})
+	defer m.Stop()
 	for b.Loop() {
 		m.sample(b.Context())
 	}
