@@ -11,11 +11,18 @@ import (
 // unavailable. The error wraps [ErrTooLarge] if the decision diagram that
 // counts them outgrows its budget; the problem is #P-hard in general.
 func (m *Model) SurvivableSets() (*big.Int, error) {
-	n, err := countHitting(m.cuts(), m.nAffected)
-	if err != nil {
-		return nil, fmt.Errorf("count survivable sets of table %q: %w", m.table, ErrTooLarge)
+	if m.cuts().hasEmpty() {
+		return new(big.Int), nil
 	}
-	return n, nil
+	product, free := big.NewInt(1), m.nAffected
+	for _, part := range m.parts() {
+		if part.diagram == nil {
+			return nil, fmt.Errorf("count survivable sets of table %q: %w", m.table, ErrTooLarge)
+		}
+		product.Mul(product, part.diagram.count(part.diagram.root))
+		free -= len(part.diagram.nodeAt)
+	}
+	return product.Lsh(product, uint(free)), nil
 }
 
 // Unavailability is the probability that the table is unavailable at a random
@@ -129,11 +136,15 @@ type part struct {
 	lower, upper float64
 }
 
-// parts calculates the unavailability of every connected component.
+// parts calculates the unavailability of every connected component, once.
 func (m *Model) parts() []*part {
-	cuts := m.cuts()
+	m.partsOnce.Do(func() { m.partList = m.makeParts() })
+	return m.partList
+}
+
+func (m *Model) makeParts() []*part {
 	var parts []*part
-	for _, f := range split(cuts) {
+	for _, f := range split(m.cuts()) {
 		p := &part{f: f, p: m.probability}
 		if d, err := newDiagram(f, bddBudget); err != nil {
 			p.lower, p.upper = bounds(f, m.probability)
@@ -220,7 +231,7 @@ func (p *part) unionWith(v int32, probability []float64) (float64, error) {
 			edges.close()
 		}
 	}
-	rest := newFamily(p.f.n, edges)
+	rest := anyFamily(p.f.n, edges)
 	if rest.hasEmpty() {
 		return probability[v], nil
 	}

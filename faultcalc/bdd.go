@@ -63,9 +63,13 @@ func hittingSets(f *family, levelOf []int32, vars, budget int) (*bdd, int32, err
 // full says that the budget is spent; results are worthless from then on.
 func (b *bdd) full() bool { return len(b.level) > b.budget || b.done.used > 4*b.budget }
 
-// trie makes a family of sorted, distinct sets, none a prefix of another, into
-// a zero-suppressed diagram, from position pos of its sets on.
+// trie makes a family of sorted sets into a zero-suppressed diagram, from
+// position pos of its sets on. Sets that have another as a prefix are dropped:
+// what hits that one hits them.
 func (n *nodes) trie(sets [][]int32, pos int) int32 {
+	if len(sets) > 0 && len(sets[0]) == pos {
+		return 1
+	}
 	if len(sets) == 1 {
 		r := int32(1)
 		for i := len(sets[0]) - 1; i >= pos; i-- {
@@ -137,9 +141,8 @@ func (b *bdd) skipped(n, child int32) uint { return uint(b.level[child] - b.leve
 // diagram is the hitting sets of one connected family, in some order.
 type diagram struct {
 	*bdd
-	root    int32
-	levelOf []int32
-	nodeAt  []int32 // the node of each level
+	root   int32
+	nodeAt []int32 // the node of each level
 }
 
 // newDiagram tries the order of the topology, which suits most made-up and many
@@ -173,27 +176,29 @@ func newDiagram(f *family, budget int) (*diagram, error) {
 
 // ordered builds the diagram in one order.
 func ordered(f *family, order []int32, budget int) (*diagram, error) {
-	d := &diagram{levelOf: make([]int32, f.n), nodeAt: order}
+	d := &diagram{nodeAt: order}
+	levelOf := make([]int32, f.n)
 	for l, v := range order {
-		d.levelOf[v] = int32(l)
+		levelOf[v] = int32(l)
 	}
 	var err error
-	if d.bdd, d.root, err = hittingSets(f, d.levelOf, len(order), budget); err != nil {
+	if d.bdd, d.root, err = hittingSets(f, levelOf, len(order), budget); err != nil {
 		return nil, err
 	}
+	d.done, d.table = nil, nil // needed for building only
 	return d, nil
 }
 
 // countHitting counts the subsets of the universe that hit every edge, as the
 // product over the connected parts. Nodes of the universe in no edge are free;
 // edges lie within the universe.
-func countHitting(f *family, universe int) (*big.Int, error) {
+func countHitting(f *family, universe, budget int) (*big.Int, error) {
 	if f.hasEmpty() {
 		return new(big.Int), nil
 	}
 	product := big.NewInt(1)
 	for _, part := range split(f) {
-		d, err := newDiagram(part, bddBudget)
+		d, err := newDiagram(part, budget)
 		if err != nil {
 			return nil, err
 		}

@@ -41,6 +41,10 @@ type WayCoverage struct {
 	Patterns, AllPatterns int64
 }
 
+// decidedBudget is the size of the diagrams that count what cases decide. They
+// are made of arbitrary sets, so that a large one seldom gets done.
+const decidedBudget = 1 << 17
+
 // mostFacets is how many facets are counted one by one, if it comes to that.
 const mostFacets = 1 << 20
 
@@ -99,9 +103,9 @@ func (m *Model) Coverage(failed iter.Seq[Set]) Coverage {
 func (m *Model) countDecided(down, spared csr) *big.Int {
 	decided := new(big.Int)
 	for _, edges := range []csr{down, spared} {
-		f := newFamily(len(m.nodes), edges)
+		f := anyFamily(len(m.nodes), edges)
 		// X contains no edge exactly when its complement hits all of them.
-		none, err := countHitting(f, m.nAffected)
+		none, err := countHitting(f, m.nAffected, decidedBudget)
 		if err != nil {
 			return nil
 		}

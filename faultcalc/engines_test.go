@@ -110,7 +110,7 @@ func TestClosedFormsOfSurvivableSets(t *testing.T) {
 	a, b := big.NewInt(1), big.NewInt(3) // L_1, L_2
 	for n := 3; n <= 120; n++ {
 		a, b = b, new(big.Int).Add(a, b)
-		if got, err := countHitting(inputRing(n, 2), n); err != nil || got.Cmp(b) != 0 {
+		if got, err := countHitting(inputRing(n, 2), n, bddBudget); err != nil || got.Cmp(b) != 0 {
 			t.Fatalf("ring of %d: %v, %v; want %v", n, got, err, b)
 		}
 	}
@@ -130,7 +130,7 @@ func TestClosedFormsOfSurvivableSets(t *testing.T) {
 			walk(nil)
 			want := new(big.Int).Exp(big.NewInt(int64(1)<<m-1), big.NewInt(int64(k)), nil)
 			want.Sub(new(big.Int).Lsh(big.NewInt(1), uint(k*m)), want)
-			if got, err := countHitting(fam(k*m, edges), k*m); err != nil || got.Cmp(want) != 0 {
+			if got, err := countHitting(fam(k*m, edges), k*m, bddBudget); err != nil || got.Cmp(want) != 0 {
 				t.Fatalf("%d racks of %d: %v, %v; want %v", k, m, got, err, want)
 			}
 		}

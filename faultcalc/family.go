@@ -20,6 +20,17 @@ func (f *family) hasEmpty() bool { return f.edges.len() > 0 && len(f.edges.row(0
 // emptyEdge returns the family {∅}.
 func emptyEdge(n int) *family { return &family{n: n, edges: csr{off: []int32{0, 0}}} }
 
+// anyFamily takes the edges as they are, neither sorted nor minimal, for
+// questions about hitting sets that are answered by a diagram.
+func anyFamily(n int, edges csr) *family {
+	for e := range edges.len() {
+		if len(edges.row(e)) == 0 {
+			return emptyEdge(n)
+		}
+	}
+	return &family{n: n, edges: edges}
+}
+
 // newFamily sorts the edges, drops duplicates and supersets. It takes over the
 // edges; each of them has ascending, distinct nodes.
 func newFamily(n int, edges csr) *family {

@@ -30,9 +30,11 @@ type Model struct {
 	copies csr // per shard, the distinct nodes of all its replicas, live or not
 
 	// The exact calculation is made on first use and then shared.
-	cutsOnce sync.Once
-	cutFam   *family
-	look     lookup
+	cutsOnce  sync.Once
+	cutFam    *family
+	partsOnce sync.Once
+	partList  []*part
+	look      lookup
 }
 
 // csr is a list of short lists of node indices in two flat slices.

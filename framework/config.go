@@ -27,7 +27,7 @@ const (
 	defaultLevels      = "machine,instance"
 	defaultBudgetCases = 14
 	defaultBudgetTime  = 7 * time.Minute
-	defaultHold        = 10 * time.Second
+	defaultHold        = 9 * time.Second
 	defaultOutage      = 15 * time.Second
 	defaultRedundancy  = 60 * time.Second
 	eachCase           = 25 * time.Second // what the plan reckons with

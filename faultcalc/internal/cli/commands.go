@@ -84,7 +84,7 @@ func (a *app) status() (*document, error) {
 		{"failed", a.names(failed)},
 		{"availability", st.Availability},
 		{"unavailableShards", down},
-		{"shards", shardList(st)},
+		{"shards", a.shardList(st)},
 	}...)
 	return &document{
 		fields: append(fields, a.tail()...),

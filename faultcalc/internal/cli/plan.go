@@ -40,7 +40,7 @@ func (a *app) plan() (*document, error) {
 	planned := &planned{app: a}
 	fields := append(a.head(), object{
 		{"availability", st.Availability},
-		{"shards", shardList(st)},
+		{"shards", a.shardList(st)},
 		{"published", func() any { return a.published() }},
 		{"exact", func() any { return a.exact() }},
 		{"cases", planned.stream()},
@@ -61,10 +61,20 @@ func (a *app) plan() (*document, error) {
 	}, nil
 }
 
-func shardList(st faultcalc.Status) stream {
+// shardList lists the shards up to the limit.
+func (a *app) shardList(st faultcalc.Status) stream {
+	return limitedList(a, "shards", st.Shards)
+}
+
+// limitedList streams a list of anything up to the limit.
+func limitedList[T any](a *app, what string, list []T) stream {
 	return func(yield func(any) bool) {
-		for _, s := range st.Shards {
-			if !yield(s) {
+		for i, one := range list {
+			if a.limit > 0 && i == a.limit {
+				a.cut("%s: %d of %d are listed; raise --limit", what, a.limit, len(list))
+				return
+			}
+			if !yield(one) {
 				return
 			}
 		}
@@ -141,13 +151,7 @@ func (a *app) importance() any {
 		a.warn("importance is left out: %v", err)
 		return absent{}
 	}
-	return stream(func(yield func(any) bool) {
-		for _, i := range list {
-			if !yield(i) {
-				return
-			}
-		}
-	})
+	return limitedList(a, "importance", list)
 }
 
 // minimumJSON is a faultcalc.Minimum with names.

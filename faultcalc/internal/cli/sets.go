@@ -9,8 +9,8 @@ import (
 	"github.com/cutset-dev/cutset/faultcalc"
 )
 
-// maxWords bounds the sets that are held in memory to be sorted (128 MiB).
-const maxWords = 1 << 24
+// maxWords bounds the sets that are held in memory to be sorted (32 MiB).
+const maxWords = 1 << 22
 
 // names turns a set into what is printed.
 func (a *app) names(s faultcalc.Set) []string { return a.model.Names(s) }
