@@ -136,6 +136,13 @@ func TestHugeDocumentsAreRefused(t *testing.T) {
 	}
 }
 
+func TestDenseDocumentsAreRefused(t *testing.T) {
+	_, err := topofile.Parse("f", []byte("machines: ["+strings.Repeat("a,", 20<<20)+"]"))
+	if err == nil || !strings.Contains(err.Error(), "values") {
+		t.Error(err)
+	}
+}
+
 func FuzzParseTopology(f *testing.F) {
 	f.Add([]byte(good))
 	f.Add([]byte(`{"machines":[{"name":"m1"}],"instances":[],"tables":[{"name":"t","shards":[]}]}`))
