@@ -90,14 +90,25 @@ func newSinkQueue(s Sink) *outbox[Alert] {
 	return newOutbox(sinkQueueLen, s.Alert, makeRoom)
 }
 
-// makeRoom lets a full queue take a: the oldest alert of the lowest tier goes, if that is lower than a's or not
-// critical; among critical ones, a is folded into one of the same class and event, so that a critical
-// alert is counted and delivered, never dropped. It returns the number of dropped alerts.
+// same reports whether two alerts may be told as one with a count.
+func (a Alert) same(b Alert) bool {
+	return a.Event == b.Event && a.Class == b.Class && a.Target == b.Target && a.Tier == b.Tier && a.Scope == b.Scope
+}
+
+// fold makes a stand for b, which is later, too.
+func (a *Alert) fold(b Alert) {
+	a.Count = max(a.Count, 1) + max(b.Count, 1)
+	a.Command, a.Err, a.Time, a.Attempts, a.Message = b.Command, b.Err, b.Time, b.Attempts, b.Message
+}
+
+// makeRoom lets a full queue take a. First, the same trouble is told once, with a count. Where there is none, an
+// alert of the lowest tier goes, the oldest, if that tier is below critical; among critical ones, a is told with one of
+// the same class and event. So a critical alert is counted and delivered, never dropped. It returns the number of
+// dropped alerts.
 func makeRoom(items []Alert, a Alert) (out []Alert, dropped int) {
-	for i := len(items) - 1; i >= 0; i-- { // the same trouble, told once with a count
-		if old := &items[i]; old.Event == a.Event && old.Class == a.Class && old.Target == a.Target && old.Tier == a.Tier && old.Scope == a.Scope {
-			old.Count = max(old.Count, 1) + max(a.Count, 1)
-			old.Err, old.Time, old.Attempts = a.Err, a.Time, a.Attempts
+	for i := len(items) - 1; i >= 0; i-- {
+		if items[i].same(a) {
+			items[i].fold(a)
 			return items, 0
 		}
 	}
@@ -107,20 +118,27 @@ func makeRoom(items []Alert, a Alert) (out []Alert, dropped int) {
 			lowest = i
 		}
 	}
-	if items[lowest].Tier < TierCritical {
-		return append(append(items[:lowest], items[lowest+1:]...), a), max(items[lowest].Count, 1)
+	victim := items[lowest]
+	for i := lowest + 1; i < len(items); i++ {
+		if victim.same(items[i]) { // nothing is lost if the oldest is told with a later one
+			items[i].Count = max(items[i].Count, 1) + max(victim.Count, 1)
+			return append(append(items[:lowest], items[lowest+1:]...), a), 0
+		}
+	}
+	if victim.Tier < TierCritical && victim.Tier <= a.Tier {
+		return append(append(items[:lowest], items[lowest+1:]...), a), max(victim.Count, 1)
 	}
 	if a.Tier < TierCritical {
 		return items, max(a.Count, 1)
 	}
 	for i := range items {
-		if old := &items[i]; old.Event == a.Event && old.Class == a.Class {
-			old.Count = max(old.Count, 1) + max(a.Count, 1)
-			old.Target = "several"
+		if items[i].Event == a.Event && items[i].Class == a.Class {
+			items[i].fold(a)
+			items[i].Target, items[i].Scope = "several", ""
 			return items, 0
 		}
 	}
-	// Only as many critical (class, event) pairs as the queue is long get here: more classes than that.
+	// Only critical (class, event) pairs get here, of which there are few.
 	return append(items, a), 0
 }
 

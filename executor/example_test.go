@@ -52,7 +52,7 @@ func Example() {
 	if err := ex.Drain(ctx); err != nil {
 		fmt.Println(err)
 	}
-	// Output:
+	// Unordered output:
 	// healed <nil>
 	// true true
 	// level=INFO msg="gave up probe command \"is it up\" after 1 attempt(s)" event=given_up class=probe tier=low command="is it up" target=pg-0 attempts=1

@@ -98,6 +98,9 @@ func TestScenario21SinkHangs(t *testing.T) {
 			}
 		}
 		s := r.Stats()
+		if s.AlertsDropped != 0 {
+			t.Errorf("%d alerts dropped, although all can be folded", s.AlertsDropped)
+		}
 		if critical != 10 || n+int(s.AlertsDropped) != 1010 || len(alerts) > 300 {
 			t.Errorf("after recovery: %d critical, %d in all and %d dropped, in %d alerts; want 10, 1010, folded into few", critical, n, s.AlertsDropped, len(alerts))
 		}
