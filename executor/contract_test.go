@@ -150,8 +150,12 @@ func TestDeadTargetIsIsolated(t *testing.T) {
 		if _, err := executor.Do(t.Context(), r.Executor, c); err != nil {
 			t.Errorf("probe: %v", err)
 		}
-		if _, err := executor.Do(t.Context(), r.Executor, c); err != nil {
-			t.Errorf("after the probe: %v", err)
+		both := takes("low", time.Millisecond)
+		both.Target = "dead"
+		for _, f := range []*executor.Future[int]{executor.Submit(t.Context(), r.Executor, both), executor.Submit(t.Context(), r.Executor, both)} {
+			if _, err := f.Wait(t.Context()); err != nil {
+				t.Errorf("after the probe, two at a time: %v", err)
+			}
 		}
 		r.end()
 	})

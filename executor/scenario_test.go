@@ -291,7 +291,9 @@ func TestScenario17SheddingAndLimit(t *testing.T) {
 		expect("idle", 16, false, false)
 		load.set(1)
 		expect("scarce, first look", 4, false, false) // 16*(1-.75)
-		looks(3)
+		looks(1)
+		expect("scarce, once", 4, false, false)
+		looks(1)
 		expect("scarce", 4, true, true)
 		fails := func(class string) error {
 			_, err := executor.Do(t.Context(), r.Executor, executor.Command[int]{

@@ -61,9 +61,6 @@ func newWordEngine(f *family) *wordEngine {
 	}
 	if e.width > 1 {
 		e.lists = make([][]uint64, len(e.node)+2)
-		for i := range e.lists {
-			e.lists[i] = make([]uint64, 0, m)
-		}
 		e.lists[0] = append(e.lists[0], e.edge...)
 	}
 	e.steps, e.most = math.MaxInt64, math.MaxInt64
@@ -99,9 +96,6 @@ func (e *wordEngine) clone() *wordEngine {
 	c := *e
 	c.uncovered, c.once = slices.Clone(e.uncovered), slices.Clone(e.once)
 	c.lists = make([][]uint64, len(e.lists))
-	for i := range c.lists {
-		c.lists[i] = make([]uint64, 0, len(e.edge))
-	}
 	if len(c.lists) > 0 {
 		c.lists[0] = append(c.lists[0], e.edge...)
 	}

@@ -21,6 +21,7 @@ type level struct {
 	table    string
 	model    *faultcalc.Model
 	kinds    []fault.Kind
+	others   []fault.Kind // that can't be injected here: their cases are listed as left out
 	boundary []faultcalc.FaultSet
 	factors  []faultcalc.FaultSet // the published fault factors that are not on the boundary
 	more     bool
@@ -45,8 +46,15 @@ func newLevel(topology faultcalc.Topology, name faultcalc.Level, spec Spec) (*le
 	if err != nil {
 		return nil, fmt.Errorf("plan the level %s: %w", name, err)
 	}
-	l := &level{name: name, suite: spec.Suite, table: table, model: model, kinds: kindsAt(name, spec.Kinds)}
-	if len(l.kinds) == 0 {
+	l := &level{name: name, suite: spec.Suite, table: table, model: model}
+	for _, k := range kindsAt(name, spec.Kinds) {
+		if spec.Unsupported(k.Name) == "" {
+			l.kinds = append(l.kinds, k)
+		} else {
+			l.others = append(l.others, k)
+		}
+	}
+	if len(l.kinds)+len(l.others) == 0 {
 		return l, nil
 	}
 	seen := 0
@@ -74,12 +82,12 @@ func (l *level) candidates(s stage) iter.Seq[candidate] {
 		sets = l.factors
 	}
 	return func(yield func(candidate) bool) {
-		for turn := range l.kinds {
+		for turn := range len(l.kinds) + len(l.others) {
 			if first := turn == 0; first != (s == boundaryOnce || s == factorsOnce) {
 				continue
 			}
 			for i, set := range sets {
-				kind := l.kinds[(i+turn)%len(l.kinds)]
+				kind := l.kindFor(i, turn)
 				if len(set.Nodes) == 0 && turn > 0 {
 					continue // without a fault, every kind is the same
 				}
@@ -89,6 +97,15 @@ func (l *level) candidates(s stage) iter.Seq[candidate] {
 			}
 		}
 	}
+}
+
+// kindFor lets the kinds that can be injected take turns, so that each pass has every set once, and then goes
+// through the others.
+func (l *level) kindFor(set, turn int) fault.Kind {
+	if own := len(l.kinds); turn < own {
+		return l.kinds[(set+turn)%own]
+	}
+	return l.others[turn-len(l.kinds)]
 }
 
 func (l *level) caseOf(set faultcalc.FaultSet, kind fault.Kind) Case {
