@@ -48,8 +48,14 @@ func (m *Model) MinimumKeeperSet(budget int) (Minimum, error) {
 	if len(forced) > 0 {
 		why = append(why, "forced and dominating nodes")
 	}
-	for _, f := range split(reduced) {
-		part := solveCover(f, &budget)
+	parts := split(reduced)
+	rowsNeed := m.rowsBound()
+	for _, f := range parts {
+		known := 0
+		if len(parts) == 1 {
+			known = rowsNeed - len(forced)
+		}
+		part := solveCover(f, known, &budget)
 		for _, v := range part.nodes {
 			min.Set.add(int(v))
 		}
@@ -62,6 +68,7 @@ func (m *Model) MinimumKeeperSet(budget int) (Minimum, error) {
 		why = append(why, "nothing is needed")
 	}
 	min.Upper = min.Set.Len()
+	min.Lower = max(min.Lower, rowsNeed)
 	min.Optimal = min.Lower == min.Upper
 	min.Why = strings.Join(why, "; ")
 	return min, nil
@@ -74,8 +81,45 @@ type cover struct {
 	why   string
 }
 
-// solveCover picks the cheapest method that settles a connected family.
-func solveCover(f *family, budget *int) cover {
+// rowsBound is a lower bound from the quorums themselves: rows without a common
+// node each need as many nodes of their own as their heaviest ones take to
+// reach the threshold.
+func (m *Model) rowsBound() int {
+	r := &m.rows
+	least := make([]int, len(r.need))
+	order := make([]int, 0, len(r.need))
+	var weights []int32
+	for row, need := range r.need {
+		if need == 0 {
+			continue
+		}
+		weights = append(weights[:0], r.weight[r.off[row]:r.off[row+1]]...)
+		slices.Sort(weights)
+		for i := len(weights) - 1; i >= 0 && need > 0; i-- {
+			need -= weights[i]
+			least[row]++
+		}
+		order = append(order, row)
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return least[b] - least[a] })
+	used := newSet(len(m.nodes))
+	bound := 0
+	for _, row := range order {
+		nodes := r.row(row)
+		if slices.ContainsFunc(nodes, func(v int32) bool { return used.Contains(int(v)) }) {
+			continue
+		}
+		bound += least[row]
+		for _, v := range nodes {
+			used.add(int(v))
+		}
+	}
+	return bound
+}
+
+// solveCover picks the cheapest method that settles a connected family. known
+// is a lower bound from elsewhere.
+func solveCover(f *family, known int, budget *int) cover {
 	inv := f.inverse()
 	if c, ok := solveEdgeCover(f, &inv); ok {
 		return c
@@ -89,6 +133,12 @@ func solveCover(f *family, budget *int) cover {
 		best, why = d, "a whole failure domain"
 	}
 	lower, lowerWhy := packingBound(f), "disjoint cuts"
+	if known > lower {
+		lower, lowerWhy = known, "disjoint quorums"
+	}
+	if lower >= len(best) {
+		return cover{best, lower, why + ", met by the lower bound of " + lowerWhy}
+	}
 	if l := fractionalBound(f, len(best)); l > lower {
 		lower, lowerWhy = l, "a fractional matching"
 	}
