@@ -91,6 +91,33 @@ func TestEnginesAgree(t *testing.T) {
 	})
 }
 
+func TestStatusByPairsAgreesWithStatusByRows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 40).Draw(t, "n")
+		var edges [][]int
+		for range rapid.IntRange(0, 60).Draw(t, "shards") {
+			size := rapid.IntRange(1, min(n, 5)).Draw(t, "size")
+			edges = append(edges, rapid.SliceOfNDistinct(rapid.IntRange(0, n-1), size, size, rapid.ID[int]).Draw(t, "nodes"))
+		}
+		topo := topologyOf(n, edges)
+		topo.Tables[0].Rule = rapid.SampledFrom([]Rule{RuleAny, RuleMajority, RulePrimary}).Draw(t, "rule")
+		m, err := Compile(topo, "t", LevelMachine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 50 {
+			failed := newSet(n)
+			for _, v := range rapid.SliceOfN(rapid.IntRange(0, n-1), 0, rapid.SampledFrom([]int{2, 5, 40}).Draw(t, "most")).Draw(t, "failed") {
+				failed.add(v)
+			}
+			want := m.Status(failed).Availability
+			if a, b := m.availabilityByPairs(failed), m.availabilityByRows(failed); a != want || b != want {
+				t.Fatalf("%v: by pairs %s, by rows %s, by shard %s", m.Names(failed), a, b, want)
+			}
+		}
+	})
+}
+
 // The transversals of the transversals are the family itself.
 func TestDualityOnLargeInputs(t *testing.T) {
 	for _, in := range []*family{

@@ -137,13 +137,20 @@ func missing(cut []int32, failed Set) int {
 // takes about a microsecond for a small fault set, however many shards there
 // are; the first call builds an index.
 func (m *Model) Availability(failed Set) Availability {
+	// Few or very wide shards have more cuts than replicas.
+	const few = 128
+	if n := len(m.rows.elem); n <= few || n <= m.cuts().edges.len() || m.cuts().edges.len() > maxIndexed {
+		return m.availabilityByRows(failed)
+	}
+	return m.availabilityByPairs(failed)
+}
+
+func (m *Model) availabilityByPairs(failed Set) Availability {
 	f := m.cuts()
 	x := m.index()
 	switch {
 	case f.hasEmpty():
 		return Unavailable
-	case f.edges.len() > maxIndexed:
-		return m.availabilityByRows(failed)
 	case failed.Intersects(x.singles):
 		return Unavailable
 	}
