@@ -21,6 +21,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"slices"
 	"strings"
@@ -32,20 +33,16 @@ import (
 func main() {
 	scenarios := flag.String("scenarios", "A,B,C,D", "which of A, B, C, D")
 	seconds := flag.Float64("seconds", 5, "length of the load of one scenario")
-	hogs := flag.Int("hogs", 0, "goroutines that burn CPU meanwhile, in processes' place")
+	hogs := flag.Int("hogs", 0, "processes that burn CPU meanwhile")
 	only := flag.String("only", "", "only peers whose name contains this")
 	flag.Parse()
-	stop := make(chan struct{})
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
 	for range *hogs {
-		go func() {
-			for x := 1; ; x++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-			}
-		}()
+		if err := exec.CommandContext(ctx, "sh", "-c", "while :; do :; done").Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	for _, s := range strings.Split(*scenarios, ",") {
 		fmt.Printf("\nscenario %s, %gs, %d hogs, GOMAXPROCS %d\n", s, *seconds, *hogs, runtime.GOMAXPROCS(0))
@@ -58,7 +55,6 @@ func main() {
 		}
 		_ = out.Flush()
 	}
-	close(stop)
 }
 
 // tally is what became of the commands.
