@@ -33,7 +33,7 @@ type caseRun struct {
 func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Verdict, error) {
 	k := &caseRun{run: r, Case: c, faults: map[string]fault.Fault{}}
 	r.say("[%d/%d] %s", number, len(r.plan.Cases), c.Sentence)
-	r.alerts.begin(c.ID)
+	ctx = executor.WithScope(ctx, c.ID) // so that alerts find their way to this spec
 	if c.Kind != plan.Control {
 		var err error
 		if k.kind, err = fault.ByName(c.Level, c.Kind); err != nil {

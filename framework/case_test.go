@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cutset-dev/cutset/executor"
+	"github.com/cutset-dev/cutset/executor/alert"
 	"github.com/cutset-dev/cutset/framework/fault"
 	"github.com/cutset-dev/cutset/framework/history"
 	"github.com/cutset-dev/cutset/framework/plan"
@@ -44,30 +45,30 @@ func TestNothingBlocksTheRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &run{alerts: &alerts{record: record}, record: record, log: slog.New(slog.DiscardHandler)}
-		if r.commands, err = executor.New(classes(), executor.WithSinks(r.alerts)); err != nil {
+		r := &run{ledger: &ledger{record: record}, entries: alert.NewReport(), record: record, log: slog.New(slog.DiscardHandler)}
+		if r.commands, err = executor.New(classes(), executor.WithSinks(r.ledger, r.entries), executor.WithObserver(r.ledger.attempt)); err != nil {
 			t.Fatal(err)
 		}
 		d, o := deaf{make(chan struct{})}, &obedient{}
 		k := &caseRun{run: r, Case: plan.Case{ID: "c", Kind: "hang", Nodes: []string{"m1", "m2"}}, faults: map[string]fault.Fault{"m1": d, "m2": o}}
-		r.alerts.begin("c")
+		ctx := executor.WithScope(t.Context(), "c")
 
 		var longest time.Duration // one command with all of its attempts
 		for _, c := range r.commands.Classes() {
 			longest = max(longest, time.Duration(1+c.Retry.Max)*(2*c.Timeout.Max))
 		}
 		began := time.Now()
-		err = k.each(t.Context(), "fault", "inject hang", func(ctx context.Context, f fault.Fault) error { return f.Inject(ctx) })
+		err = k.each(ctx, "fault", "inject hang", func(ctx context.Context, f fault.Fault) error { return f.Inject(ctx) })
 		if !errors.Is(err, executor.ErrTimeout) {
 			t.Errorf("the deaf member's injection ended with %v, want ErrTimeout", err)
 		}
 		if !o.active {
 			t.Error("the other member of the set was not injected")
 		}
-		if k.look(t.Context(), "bit", true) {
+		if k.look(ctx, "bit", true) {
 			t.Error("a fault that can't be looked at counts as one that bit")
 		}
-		if err := k.each(t.Context(), "heal", "heal hang", func(ctx context.Context, f fault.Fault) error { return f.Heal(ctx) }); err == nil {
+		if err := k.each(ctx, "heal", "heal hang", func(ctx context.Context, f fault.Fault) error { return f.Heal(ctx) }); err == nil {
 			t.Error("a heal that never answered succeeded")
 		}
 		if o.active {
@@ -76,13 +77,15 @@ func TestNothingBlocksTheRun(t *testing.T) {
 		if took := time.Since(began); took > 3*longest {
 			t.Errorf("it took %s, want at most %s", took, 3*longest)
 		}
-		synctest.Wait()
-		tiers := map[string]executor.Tier{}
-		for _, a := range r.alerts.take("c") {
-			if a.Event == executor.EventGivenUp {
-				tiers[a.Class] = a.Tier
-			}
+		if err := r.commands.Flush(ctx); err != nil {
+			t.Error(err)
 		}
+		tiers := map[string]executor.Tier{}
+		_ = r.entries.Flush("c", func(e alert.Entry) {
+			if e.Alert.Event == executor.EventGivenUp {
+				tiers[e.Alert.Class] = e.Alert.Tier
+			}
+		})
 		want := map[string]executor.Tier{"probe": executor.TierLow, "fault": executor.TierHigh, "heal": executor.TierCritical}
 		if diff := cmp.Diff(want, tiers); diff != "" {
 			t.Error("given-up commands by the tier of their alerts: ", diff)
@@ -95,26 +98,6 @@ func TestNothingBlocksTheRun(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// An alert belongs to the case in whose time it happened, however late it is delivered.
-func TestAlertsGoToTheirCase(t *testing.T) {
-	record, err := history.Create(filepath.Join(t.TempDir(), "history.jsonl"), "r")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer record.Close() //nolint:errcheck // nothing is read back
-	a := &alerts{record: record}
-	before := time.Now()
-	a.begin("one")
-	during := time.Now()
-	a.begin("two")
-	for _, at := range []time.Time{before, during, time.Now()} {
-		a.Alert(executor.Alert{Time: at})
-	}
-	if one, two, none := len(a.take("one")), len(a.take("two")), len(a.take("")); one != 1 || two != 1 || none != 1 {
-		t.Errorf("got %d, %d and %d alerts for one, two and neither, want one each", one, two, none)
-	}
 }
 
 // Flags win over the environment, that over the suite, that over the defaults.

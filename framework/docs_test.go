@@ -27,6 +27,12 @@ func TestREADME(t *testing.T) {
 	if lines := strings.Count(example, "\n"); lines > 30 {
 		t.Errorf("the example suite has %d lines; a suite fits into 30", lines)
 	}
+	_, code, _ = strings.Cut(readme, "## Use the executor by itself")
+	_, code, _ = strings.Cut(code, "```go\n")
+	code, _, _ = strings.Cut(code, "```")
+	if code == "" || !strings.Contains(read(t, "executor/example_test.go"), code) {
+		t.Error("README.md shows code that is not in executor/example_test.go")
+	}
 	for _, match := range regexp.MustCompile("(?m)(?:^|`)make ([a-z]+)").FindAllStringSubmatch(readme, -1) {
 		if !regexp.MustCompile(`(?m)^` + match[1] + `:`).MatchString(makefile) {
 			t.Errorf("README.md names `make %s`, and the Makefile has no such target", match[1])

@@ -36,8 +36,9 @@ func (r *run) explain(c plan.Case, v verdict.Verdict) string {
 func (r *run) results() (*report.Report, error) {
 	re := &report.Report{
 		Run: r.id, Suite: r.suite.Name, Table: r.plan.Table, Seed: r.config.seed, Fingerprint: r.plan.Fingerprint,
-		LeftOut: slices.Concat(r.plan.LeftOut, r.leftOut), Alerts: r.alerts.all,
+		LeftOut: slices.Concat(r.plan.LeftOut, r.leftOut),
 	}
+	re.Alerts, re.AlertsByTier, re.Attempts = r.ledger.all()
 	if r.cluster != nil {
 		re.Machines = r.cluster.Describe()
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/cutset-dev/cutset/executor"
+	"github.com/cutset-dev/cutset/executor/alert"
 	"github.com/cutset-dev/cutset/executor/resource"
 	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/history"
@@ -49,7 +50,8 @@ type run struct {
 	record   *history.Recorder
 	monitor  *resource.Monitor
 	commands *executor.Executor
-	alerts   *alerts
+	ledger   *ledger
+	entries  *alert.Report
 	cluster  provider.Cluster
 	target   target.Target
 	clients  *workload.Clients
@@ -68,7 +70,7 @@ func newRun(suite Suite, c config, process int, key string) (*run, error) {
 	if key == "" {
 		key = time.Now().UTC().Format("20060102-150405-") + rand.Text()[:4]
 	}
-	r := &run{id: suite.Name + "-" + key, suite: suite, config: c, process: process, out: os.Stdout, alerts: &alerts{}}
+	r := &run{id: suite.Name + "-" + key, suite: suite, config: c, process: process, out: os.Stdout, ledger: &ledger{}, entries: alert.NewReport()}
 	root, err := outputRoot(c.output)
 	if err != nil {
 		return nil, err
@@ -166,19 +168,15 @@ func (r *run) setUp(ctx context.Context) error {
 }
 
 func (r *run) setUpExecutor() error {
+	r.ledger.record = r.record
 	r.monitor = resource.Start(resource.Options{})
 	var err error
 	r.commands, err = executor.New(classes(),
 		executor.WithMonitor(r.monitor),
 		executor.WithSeed(uint64(r.config.seed)),
-		executor.WithSinks(executor.NewSlogSink(r.log), r.alerts),
-		executor.WithObserver(func(a executor.AttemptRecord) {
-			if a.Class != "probe" || a.Outcome != executor.OutcomeOK && a.Outcome != executor.OutcomeAnswer {
-				r.record.Add(history.Record{At: r.record.Since(a.Started), Command: a})
-			}
-		}),
+		executor.WithSinks(executor.NewSlogSink(r.log), r.ledger, r.entries),
+		executor.WithObserver(r.ledger.attempt),
 	)
-	r.alerts.record = r.record
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
 
+	"github.com/cutset-dev/cutset/executor/alert"
 	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
@@ -104,9 +105,7 @@ func Cases(text string) bool {
 					ginkgo.Skip(reason)
 				}
 				v, err := r.runCase(ctx, number+1, c)
-				for _, a := range r.alerts.take(c.ID) {
-					ginkgo.AddReportEntry("alert "+a.Tier.String(), a, ginkgo.ReportEntryVisibilityFailureOrVerbose)
-				}
+				r.addEntries(ctx, c.ID)
 				gomega.Expect(err).NotTo(gomega.HaveOccurred())
 				ginkgo.AddReportEntry("verdict", v, ginkgo.ReportEntryVisibilityNever)
 				if v.Outcome != verdict.Pass {
@@ -126,6 +125,23 @@ var _ = ginkgo.ReportAfterSuite("report of the run", func(_ ginkgo.SpecContext, 
 	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	gomega.Expect(current.writeReport()).To(gomega.Succeed())
 })
+
+// addEntries gives the spec that runs the alerts of its own case.
+func (r *run) addEntries(ctx context.Context, id string) {
+	if err := r.commands.Flush(ctx); err != nil {
+		r.log.Warn("flush alerts", "error", err)
+	}
+	err := r.entries.Flush(id, func(e alert.Entry) {
+		visibility := ginkgo.ReportEntryVisibilityFailureOrVerbose
+		if e.Always {
+			visibility = ginkgo.ReportEntryVisibilityAlways
+		}
+		ginkgo.AddReportEntry("alert: "+e.Name, e.Alert, visibility)
+	})
+	if err != nil { // the case's verdict says what it means
+		r.log.Error("critical alerts", "case", id, "error", err)
+	}
+}
 
 // locate returns the place of the case in the frozen plan.
 func (r *run) locate(id string) types.CodeLocation {

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/cutset-dev/cutset/executor"
 	"github.com/cutset-dev/cutset/framework/plan"
 	"github.com/cutset-dev/cutset/framework/verdict"
 )
@@ -28,9 +29,14 @@ type Report struct {
 	Coverage    []plan.Coverage `json:"coverage"`
 	Cases       []Case          `json:"cases"`
 	LeftOut     []plan.LeftOut  `json:"leftOut"`
-	Alerts      any             `json:"alerts"`
-	Executor    any             `json:"executor"`
 	SetUpError  string          `json:"setUpError,omitempty"`
+
+	// What the executor did: commands that it gave up, attempts (all but answered looks) with the timeout that each got
+	// and why, and counts by class, of abandoned and quarantined ones too.
+	Alerts       []executor.Alert         `json:"alerts"`
+	AlertsByTier map[string]int           `json:"alertsByTier"`
+	Attempts     []executor.AttemptRecord `json:"attempts"`
+	Executor     executor.Stats           `json:"executor"`
 }
 
 // Counts are the numbers of cases by outcome.
