@@ -144,13 +144,17 @@ func countTransversals(f *family, most int64) (*big.Int, error) {
 	return product, nil
 }
 
-// countPart counts one component: first with a small diagram, which settles
-// structured ones whatever their number; then by a short walk, which settles
-// small ones; then with a large diagram, then by a walk to the end.
+// countPart counts one component: with a small diagram, which settles
+// structured ones whatever their number, and by a short walk, which settles
+// small ones; then with a large diagram, then by a walk to the end. Where a
+// step of the walk is cheap, the walk goes first.
 func countPart(f *family, most int64) (*big.Int, error) {
-	const little, much = 1 << 13, 1 << 17
-	if n, ok := countDiagram(f, little); ok {
-		return n, nil
+	const little, much, fewEdges = 1 << 13, 1 << 17, 1 << 10
+	walkFirst := f.n <= 64 && f.edges.len() <= fewEdges
+	if !walkFirst {
+		if n, ok := countDiagram(f, little); ok {
+			return n, nil
+		}
 	}
 	if n, err := countWalk(f, most, shortWalk(f)); err == nil || errors.Is(err, errTooMany) {
 		return big.NewInt(n), err
