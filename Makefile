@@ -9,7 +9,7 @@ RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspa
 LINT         := _output/bin/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run plan test lint fmt heal clean
+.PHONY: help setup run plan test bench soak lint fmt heal clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,13 @@ test: setup ## the project's own tests, and one short run of a suite
 	go test -race -shuffle=on -timeout=5m ./executor/... ./faultcalc/... ./framework/...
 	CUTSET_WORLD=loopback go test -count=1 ./framework/provider/embedded
 	go test -count=1 -timeout=5m -v ./suites/example
+
+bench: ## benchmarks of the calculation and of the executor, and the executor beside its peers
+	go test -run='^$$' -bench=. -benchmem -cpu=1,2 ./faultcalc ./executor ./executor/resource
+	cd executor/bench && go run . -scenarios=A,B,C,D -seconds=5
+
+soak: ## ten minutes of the executor under hangs, with goroutines, sockets and memory flat
+	go test ./executor -run=TestSoak -soak=10m -timeout=15m -v
 
 lint: $(LINT) ## check style, and the line of packages
 	$(LINT) run ./...
