@@ -327,11 +327,11 @@ func (e *Executor) conclude(a *attempt, now time.Time) {
 func (a *attempt) outcome() (string, error) {
 	r := a.result
 	if a.returned {
-		var p *PanicError
+		_, panicked := errors.AsType[*PanicError](r.err)
 		switch {
 		case r.err == nil: // also when it came in the grace period: a result is a result
 			return OutcomeOK, nil
-		case errors.As(r.err, &p), errors.Is(r.err, ErrGoexit):
+		case panicked, errors.Is(r.err, ErrGoexit):
 			return OutcomePanic, r.err
 		case a.why == causeNone && r.verdict == VerdictAnswer:
 			return OutcomeAnswer, r.err

@@ -33,7 +33,7 @@ type Executor struct {
 	ticker        loadTick
 	closed        bool
 	changed       chan struct{} // closed and replaced on progress while draining
-	stops         []func() bool // to be called after the mutex is released
+	ended         *task         // complete ones, by next, whose watch on their context ends after the mutex is released
 }
 
 // Option sets up the wiring of an executor.
@@ -168,11 +168,14 @@ func (e *Executor) unlock(now time.Time, keep bool) (mine *attempt) {
 	}
 	e.armTick(now)
 	e.arm(now)
-	stops := e.stops
-	e.stops = nil
+	ended := e.ended
+	e.ended = nil
 	e.mu.Unlock()
-	for _, stop := range stops {
-		stop()
+	for t := ended; t != nil; {
+		next := t.next
+		t.next = nil
+		t.stop()
+		t = next
 	}
 	return mine
 }

@@ -183,7 +183,7 @@ func (e *Executor) complete(t *task, value any, err error) {
 	t.state = taskDone
 	t.current = nil
 	if t.stop != nil {
-		e.stops = append(e.stops, t.stop)
+		t.next, e.ended = e.ended, t // t is in no list any more
 	}
 	if tg := t.target; tg != nil {
 		tg.refs--
