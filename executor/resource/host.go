@@ -50,9 +50,9 @@ func narrowest(ctx context.Context, sources ...sourceFunc) (float64, string, err
 
 func (h *host) cpu() Source {
 	usage := rate{read: h.groups.cpuSeconds}
-	hostCPU := &hostCPU{}
+	hostCPU, sched := &hostCPU{}, newSchedLatency()
 	return sourceFunc(func(ctx context.Context) (float64, string, error) {
-		return narrowest(ctx, hostCPU.read, func(context.Context) (float64, string, error) {
+		return narrowest(ctx, hostCPU.read, sched.idle, func(context.Context) (float64, string, error) {
 			cores, err := h.groups.cpuLimit()
 			if err != nil {
 				return 0, "", err

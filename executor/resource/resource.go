@@ -2,7 +2,8 @@
 // and I/O. Reading the result is an atomic load: no decision ever waits for a measurement.
 //
 // Sources, the narrowest bound wins: limits of cgroup v2 or v1, Pressure Stall Information of the cgroup
-// or the host, and the host's counters through gopsutil. PSI is taken from the differences of its
+// or the host, the host's counters through gopsutil, and, for CPU, how long this process's own goroutines wait for
+// a processor (above 10 ms at the 99th percentile of an interval that is scarcity, whatever the counters say). PSI is taken from the differences of its
 // totals, since the kernel updates the averages every 2 s only, and they lag by their window.
 package resource
 
@@ -38,7 +39,7 @@ const (
 type Reading struct {
 	// Idle is the share (0..1) that is free.
 	Idle float64 `json:"idle"`
-	// Source is what bounded it: "cgroup2", "cgroup1", "psi" or "host".
+	// Source is what bounded it: "cgroup2", "cgroup1", "psi", "host" or "sched".
 	Source string `json:"source"`
 	// At is when it was measured; zero if it never was.
 	At time.Time `json:"at"`
