@@ -17,17 +17,21 @@ const (
 // retryBudget counts requests and retries of a class over the last minute.
 type retryBudget struct {
 	requests, retries [budgetBuckets]int
-	slot              int64
+	start             time.Time // of the first request
+	slot              int64     // the newest bucket, counted from start
 }
 
 // advance empties the buckets that have passed out of the window.
 func (b *retryBudget) advance(now time.Time) int {
-	slot := now.UnixNano() / int64(budgetWindow/budgetBuckets)
+	if b.start.IsZero() {
+		b.start = now
+	}
+	slot := int64(now.Sub(b.start) / (budgetWindow / budgetBuckets)) // monotonic: the clock of the machine may be set
 	for n := 0; b.slot < slot && n < budgetBuckets; n++ {
 		b.slot++
 		b.requests[b.slot%budgetBuckets], b.retries[b.slot%budgetBuckets] = 0, 0
 	}
-	b.slot = max(b.slot, slot) // the clock may jump forward by more than a window, or back
+	b.slot = max(b.slot, slot) // more than a window may have passed
 	return int(b.slot % budgetBuckets)
 }
 
