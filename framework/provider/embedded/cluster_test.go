@@ -42,6 +42,13 @@ func TestMain(m *testing.M) {
 }
 
 func serve(address string) {
+	for range 4 * len(os.Getenv("CUTSET_TEST_FORK")) { // threads that do nothing but start programs
+		go func() {
+			for {
+				_ = exec.Command("/bin/true").Run() //nolint:noctx // short
+			}
+		}()
+	}
 	if os.Getenv("CUTSET_TEST_SUPERVISE") != "" {
 		_ = os.Unsetenv("CUTSET_TEST_SUPERVISE")
 		for {
@@ -170,6 +177,28 @@ func TestFailAndBringBack(t *testing.T) {
 		if after := wantState(t, node, provider.Running); after.Generation == before.Generation {
 			t.Errorf("%s crashed and started, and is still %s", node.Name(), after.Generation)
 		}
+	}
+}
+
+// A program of many threads that forks all the time is caught whole, however its threads and children stand.
+func TestHangCatchesWhatForks(t *testing.T) {
+	c, _ := open(t)
+	_, inside, err := c.Disk("m1")
+	must(t, err)
+	must(t, c.Place(t.Context(), provider.Spec{
+		Name: "forker", Machine: "m1", Args: []string{filepath.Join(inside, "program")},
+		Env: []string{serveEnv + "=" + c.machines["m1"].address + ":4001", "CUTSET_TEST_FORK=y"},
+	}))
+	eventually(t, func() error { return c.machines["m2"].reach(t.Context(), c.machines["m1"].address+":4001") })
+	forker, err := c.Instance("forker")
+	must(t, err)
+	for range 100 {
+		must(t, forker.Hang(t.Context()))
+		first := wantState(t, forker, provider.Hung)
+		if again := wantState(t, forker, provider.Hung); again.Seen != first.Seen {
+			t.Errorf("a hung program went from %s to %s", first.Seen, again.Seen)
+		}
+		must(t, forker.Resume(t.Context()))
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +21,10 @@ import (
 type proc struct {
 	pid     int
 	name    string
-	stopped bool  // or bound to stop before it runs on
+	stopped bool
+	// waiting in the kernel, uninterrupted, as for the child of a vfork. With a SIGSTOP before it, it does not run on
+	// either, and shows no stopped state as long as it waits.
+	waiting bool
 	born    int64 // milliseconds since the epoch
 }
 
@@ -44,25 +46,14 @@ func listProcesses(match func(pid int) bool) ([]proc, error) {
 		}
 		name, _ := p.Name()
 		born, _ := p.CreateTime()
-		found = append(found, proc{int(pid), name, status[0] == process.Stop || stopPends(int(pid)), born})
+		found = append(found, proc{
+			pid: int(pid), name: name, born: born, stopped: status[0] == process.Stop, waiting: status[0] == process.Blocked,
+		})
 	}
 	sort.Slice(found, func(i, j int) bool {
 		return found[i].born < found[j].born || found[i].born == found[j].born && found[i].pid < found[j].pid
 	})
 	return found, nil
-}
-
-// stopPends tells whether the process has a SIGSTOP before it that it will obey before it runs on. One that waits in
-// the kernel, as for the child of a vfork that is itself stopped, goes on waiting, and shows no stopped state.
-func stopPends(pid int) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return false
-	}
-	_, after, _ := strings.Cut(string(text), "\nShdPnd:\t")
-	mask, _, _ := strings.Cut(after, "\n")
-	pending, err := strconv.ParseUint(mask, 16, 64)
-	return err == nil && pending&(1<<(unix.SIGSTOP-1)) != 0
 }
 
 // runsBelow matches processes whose working directory is dir or below it. A program's children keep it,
@@ -96,17 +87,20 @@ func (n *processNode) Observe(context.Context) (provider.Observation, error) {
 	if err != nil {
 		return provider.Observation{}, err
 	}
-	stopped := 0
+	stopped, waiting := 0, 0
 	for _, p := range procs {
-		if p.stopped {
+		switch {
+		case p.stopped:
 			stopped++
+		case p.waiting:
+			waiting++
 		}
 	}
 	o := provider.Observation{State: provider.Partial}
 	switch {
 	case len(procs) == 0:
 		o.State = provider.Dead
-	case stopped == len(procs):
+	case stopped > 0 && stopped+waiting == len(procs):
 		o.State = provider.Hung
 	case stopped == 0:
 		o.State = provider.Running
@@ -114,19 +108,19 @@ func (n *processNode) Observe(context.Context) (provider.Observation, error) {
 	if len(procs) > 0 {
 		o.Generation = fmt.Sprintf("%s[%d]@%d", procs[0].name, procs[0].pid, procs[0].born)
 	}
-	o.Seen = fmt.Sprintf("%d processes, %d of them stopped", len(procs), stopped)
+	o.Seen = fmt.Sprintf("%d processes, %d of them stopped, %d waiting in the kernel", len(procs), stopped, waiting)
 	return o, nil
 }
 
 // Crash implements [provider.Node].
 func (n *processNode) Crash(ctx context.Context) error {
-	spared := func(proc) bool { return false }
+	spared := func(proc, bool) bool { return false }
 	if n.supervised {
 		doomed, err := n.list()
 		if err != nil {
 			return err
 		}
-		spared = func(p proc) bool {
+		spared = func(p proc, _ bool) bool {
 			return !slices.ContainsFunc(doomed, func(d proc) bool { return d.pid == p.pid && d.born == p.born })
 		}
 	}
@@ -135,20 +129,21 @@ func (n *processNode) Crash(ctx context.Context) error {
 
 // Hang implements [provider.Node].
 func (n *processNode) Hang(ctx context.Context) error {
-	return n.signalUntil(ctx, unix.SIGSTOP, func(p proc) bool { return p.stopped })
+	return n.signalUntil(ctx, unix.SIGSTOP, func(p proc, sent bool) bool { return p.stopped || sent && p.waiting })
 }
 
 // Resume implements [provider.Node].
 func (n *processNode) Resume(ctx context.Context) error {
-	return n.signalUntil(ctx, unix.SIGCONT, func(p proc) bool { return !p.stopped })
+	return n.signalUntil(ctx, unix.SIGCONT, func(p proc, sent bool) bool { return sent && !p.stopped })
 }
 
 // signalUntil sends the signal to every process of the node that is not done yet, again and again until
-// none is left: while the list is read, a process may fork.
-func (n *processNode) signalUntil(ctx context.Context, sig unix.Signal, done func(proc) bool) error {
+// none is left: while the list is read, a process may fork. sent says that it was sent the signal before.
+func (n *processNode) signalUntil(ctx context.Context, sig unix.Signal, done func(p proc, sent bool) bool) error {
 	const again = 5 * time.Millisecond
 	tick := time.NewTicker(again)
 	defer tick.Stop()
+	sent := map[int]bool{}
 	for {
 		procs, err := n.list()
 		if err != nil {
@@ -156,10 +151,11 @@ func (n *processNode) signalUntil(ctx context.Context, sig unix.Signal, done fun
 		}
 		left := 0
 		for _, p := range procs {
-			if done(p) {
+			if done(p, sent[p.pid]) {
 				continue
 			}
 			left++
+			sent[p.pid] = true
 			if err := unix.Kill(p.pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
 				return fmt.Errorf("send %v to %s, process %d of %s: %w", sig, p.name, p.pid, n.name, err)
 			}
