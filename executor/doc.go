@@ -31,5 +31,7 @@
 //
 // Transports live in sub-packages: executor/local (processes of this host), executor/sqlconn
 // (PostgreSQL connections), executor/podexec (commands in Kubernetes pods). The resource monitor is
-// executor/resource, that of the nodes of a Kubernetes cluster executor/resource/nodemetrics; alert sinks are in executor/alert, Prometheus metrics in executor/metrics.
+// executor/resource, that of the nodes of a Kubernetes cluster executor/resource/nodemetrics. Alert sinks
+// are in executor/alert, Prometheus metrics in executor/metrics. The tests that hold the fault scenarios
+// are listed in scenarios_test.go.
 package executor

@@ -35,7 +35,7 @@ const unacknowledged = "github.com/moby/spdystream.(*Stream).WaitTimeout"
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Hangs cost time and not processors: without this, the hang matrix would take its sum of timeouts over two.
-	if err := flag.Set("test.parallel", "12"); err != nil {
+	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
 	code := m.Run()

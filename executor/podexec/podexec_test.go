@@ -67,7 +67,6 @@ var protocols = map[string]podexec.Protocol{"websocket": podexec.WebSocket, "spd
 
 // What works has to work the same over both protocols, fresh and in a session, with and without TLS.
 func TestCommands(t *testing.T) {
-	t.Parallel()
 	for name, protocol := range protocols {
 		for _, secure := range []bool{false, true} {
 			for _, fresh := range []bool{false, true} {
@@ -112,7 +111,6 @@ func TestCommands(t *testing.T) {
 }
 
 func TestOperatorSignature(t *testing.T) {
-	t.Parallel()
 	server := newAPIServer(t, false)
 	c := newClient(t, podexec.Config{REST: server.config("")})
 	exec := c.Func(newExecutor(t, 20*time.Second), podexec.Command{Class: "pod", Target: pod})
@@ -137,7 +135,6 @@ func TestOperatorSignature(t *testing.T) {
 
 // A server without WebSocket is spoken to in SPDY; a request that is refused is not repeated in SPDY.
 func TestFallback(t *testing.T) {
-	t.Parallel()
 	server := newAPIServer(t, false)
 	server.noWebSocket = true
 	c := newClient(t, podexec.Config{REST: server.config("")})
@@ -170,7 +167,6 @@ func TestFallback(t *testing.T) {
 
 // A session that broke is replaced; one that was in use is not blindly repeated.
 func TestSessionIsReplaced(t *testing.T) {
-	t.Parallel()
 	server := newAPIServer(t, false)
 	c := newClient(t, podexec.Config{REST: server.config("")})
 	ex := newExecutor(t, 20*time.Second)
@@ -322,7 +318,6 @@ func TestProgress(t *testing.T) {
 
 // A stdin that blocks costs an attempt, not the caller. Scenario 26.
 func TestBlockedStdin(t *testing.T) {
-	t.Parallel()
 	server := newAPIServer(t, false)
 	c := newClient(t, podexec.Config{REST: server.config("")})
 	ex := newExecutor(t, attemptTimeout)
