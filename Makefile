@@ -25,7 +25,8 @@ run: setup ## run the suites on the embedded cluster; CASE=<id> runs one case
 plan: setup ## print what `make run` would do
 	go test -vet=off -count=1 -p=1 -v $(SUITE) -plan-only $(RUN_FLAGS)
 
-test: setup ## the project's own tests, and one short run of a suite
+test: ## the project's own tests, and one short run of a suite
+	@hack/setup --race
 	go test -race -shuffle=on -timeout=5m ./executor/... ./faultcalc/... ./framework/...
 	CUTSET_WORLD=loopback go test -count=1 ./framework/provider/embedded
 	go test -count=1 -timeout=5m -v ./suites/example
