@@ -41,7 +41,7 @@ var settings config
 func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.provider, "provider", "embedded", "what the machines are made of: embedded")
 	flags.StringVar(&c.world, "world", string(embedded.Auto), "embedded: namespaces, loopback, or auto")
-	flags.StringVar(&c.placement, "placement", "", "YAML `file` with machines and shards (default: the built-in ring)")
+	flags.StringVar(&c.placement, "placement", "", "YAML `file` with machines and shards, from the module's root (default: the built-in ring)")
 	flags.StringVar(&c.caseID, "case", "", "do only the case with this `id`")
 	flags.StringVar(&c.output, "output", "", "`directory` for runs (default: _output in the module's root)")
 	flags.StringVar(&c.levels, "levels", "", "fault levels, separated by commas (default: the suite's, or "+defaultLevels+")")

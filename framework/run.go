@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -89,23 +90,37 @@ func newRun(suite Suite, c config, process int, key string) (*run, error) {
 	return r, nil
 }
 
-// outputRoot is where runs leave their results: by default in the module's root, ignored by git.
+// moduleRoot is the nearest directory, here or above, with a go.mod: tests run in their package's directory, and users
+// call them from the root.
+func moduleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("find the module's root: no go.mod here or above; say where results go with -output, and give full paths")
+		}
+	}
+}
+
+// fromRoot takes a user's relative path from the module's root.
+func fromRoot(path string) (string, error) {
+	if path == "" || filepath.IsAbs(path) {
+		return path, nil
+	}
+	root, err := moduleRoot()
+	return filepath.Join(root, path), err
+}
+
+// outputRoot makes the directory where runs leave their results, ignored by git.
 func outputRoot(given string) (string, error) {
-	root := given
-	if root == "" {
-		dir, err := os.Getwd()
-		if err != nil {
-			return "", err
-		}
-		for ; ; dir = filepath.Dir(dir) {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				break
-			}
-			if dir == filepath.Dir(dir) {
-				return "", errors.New("find the module's root for the results: no go.mod here or above; say where with -output")
-			}
-		}
-		root = filepath.Join(dir, "_output")
+	root, err := fromRoot(cmp.Or(given, "_output"))
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(root, 0o755); err != nil { //nolint:gosec // results are for everybody to read
 		return "", fmt.Errorf("make the directory for results: %w", err)
@@ -132,7 +147,11 @@ func (r *run) setUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, setUpLimit)
 	defer cancel()
 	began := time.Now()
-	where, err := placement.Load(r.config.placement)
+	file, err := fromRoot(r.config.placement)
+	if err != nil {
+		return err
+	}
+	where, err := placement.Load(file)
 	if err != nil {
 		return err
 	}
