@@ -60,7 +60,7 @@ func command(ctx context.Context, out io.Writer, output, verb, run string) error
 	return errors.Join(errs...)
 }
 
-// runs returns the directories of the runs that are meant. A directory is a run's if it has a history.
+// runs returns the directories of the runs that are meant. Every run, also one that was never set up, has logs.
 func runs(output, run string) ([]string, error) {
 	if run != "" {
 		for _, dir := range []string{filepath.Join(output, run), run} {
@@ -70,7 +70,7 @@ func runs(output, run string) ([]string, error) {
 		}
 		return nil, fmt.Errorf("there is no run %s in %s", run, output)
 	}
-	found, err := filepath.Glob(filepath.Join(output, "*", "history.jsonl"))
+	found, err := filepath.Glob(filepath.Join(output, "*", "logs"))
 	for i, file := range found {
 		found[i] = filepath.Dir(file)
 	}
