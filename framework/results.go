@@ -2,7 +2,6 @@ package framework
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -100,21 +99,8 @@ func (r *run) writeReport() error {
 	if err != nil {
 		return err
 	}
+	r.report = re
 	return re.Write(r.file("report.json"))
-}
-
-// summarize prints the summary, in the one process that has all verdicts.
-func (r *run) summarize(first bool) {
-	if !first {
-		return
-	}
-	re, err := r.results()
-	if err == nil {
-		err = re.Summarize(r.out, r.dir)
-	}
-	if err != nil {
-		r.say("summary: %v", err)
-	}
 }
 
 // printPlan prints what the run would do.
@@ -128,5 +114,5 @@ func (r *run) printPlan() {
 	for _, l := range r.plan.LeftOut {
 		r.say("left out: %-34s %s", l.ID, l.Reason)
 	}
-	r.say("plan of topology %s, seed %d, in %s", r.plan.Fingerprint, r.plan.Seed, fmt.Sprint(r.file("plan.json")))
+	r.say("plan of topology %s, seed %d, in %s", r.plan.Fingerprint, r.plan.Seed, r.file("plan.json"))
 }

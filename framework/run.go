@@ -25,6 +25,7 @@ import (
 	"github.com/cutset-dev/cutset/framework/plan"
 	"github.com/cutset-dev/cutset/framework/provider"
 	"github.com/cutset-dev/cutset/framework/provider/embedded"
+	"github.com/cutset-dev/cutset/framework/report"
 	"github.com/cutset-dev/cutset/framework/target"
 	"github.com/cutset-dev/cutset/framework/target/patroni"
 	"github.com/cutset-dev/cutset/framework/workload"
@@ -63,7 +64,7 @@ type run struct {
 
 	mu      sync.Mutex
 	leftOut []plan.LeftOut // in the course of the run
-	torn    sync.Once
+	report  *report.Report // once it is written, in the process that has all verdicts
 }
 
 // newRun names the run and makes its directory. key is what the processes of a parallel run share.
@@ -250,32 +251,30 @@ func (r *run) levels() []faultcalc.Level {
 	return levels
 }
 
-// tearDown takes everything down. It is safe to call at any stage, and does its work once.
+// tearDown takes everything down. It is safe to call at any stage.
 func (r *run) tearDown(ctx context.Context) {
-	r.torn.Do(func() {
-		ctx, cancel := context.WithTimeout(ctx, tearDownLimit)
-		defer cancel()
-		began := time.Now()
-		var errs []error
-		if r.cluster != nil {
-			errs = append(errs, r.cluster.Close(ctx))
-		}
-		if r.commands != nil {
-			errs = append(errs, r.commands.Drain(ctx))
-		}
-		if r.monitor != nil {
-			r.monitor.Stop()
-		}
-		if r.record != nil {
-			errs = append(errs, r.record.Close())
-		}
-		if err := errors.Join(errs...); err != nil {
-			r.say("tear down: %v", err)
-			r.log.Error("tear down", "error", err)
-		}
-		r.log.Info("torn down", "took", time.Since(began))
-		_ = r.logFile.Close()
-	})
+	ctx, cancel := context.WithTimeout(ctx, tearDownLimit)
+	defer cancel()
+	began := time.Now()
+	var errs []error
+	if r.cluster != nil {
+		errs = append(errs, r.cluster.Close(ctx))
+	}
+	if r.commands != nil {
+		errs = append(errs, r.commands.Drain(ctx))
+	}
+	if r.monitor != nil {
+		r.monitor.Stop()
+	}
+	if r.record != nil {
+		errs = append(errs, r.record.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.say("tear down: %v", err)
+		r.log.Error("tear down", "error", err)
+	}
+	r.log.Info("torn down", "took", time.Since(began))
+	_ = r.logFile.Close()
 }
 
 // leaveOut notes a planned case that the run did not do after all.

@@ -75,7 +75,11 @@ func RunSuite(t *testing.T, suite Suite) {
 	reporterConfig.NoColor, reporterConfig.ForceNewlines = true, true
 	reporterConfig.Succinct = !reporterConfig.Verbose && !reporterConfig.VeryVerbose
 	ginkgo.RunSpecs(t, "cutset "+suite.Name, suiteConfig, reporterConfig)
-	r.summarize(suiteConfig.ParallelProcess == 1)
+	if r.report != nil {
+		if err := r.report.Summarize(r.out, r.dir); err != nil {
+			r.say("summary: %v", err)
+		}
+	}
 }
 
 // parallelKey is the same in all processes of one parallel run of Ginkgo, and "" without one.

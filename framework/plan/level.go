@@ -27,9 +27,6 @@ type level struct {
 	more     bool
 }
 
-// candidate is a case that the budget may leave out.
-type candidate struct{ Case }
-
 // stage is one pass over a level's fault sets.
 type stage int
 
@@ -75,13 +72,13 @@ func newLevel(topology faultcalc.Topology, name faultcalc.Level, spec Spec) (*le
 	return l, nil
 }
 
-// candidates yields the cases of one stage.
-func (l *level) candidates(s stage) iter.Seq[candidate] {
+// candidates yields the cases of one stage, all of which a budget may leave out.
+func (l *level) candidates(s stage) iter.Seq[Case] {
 	sets := l.boundary
 	if s == factorsOnce || s == factorsRest {
 		sets = l.factors
 	}
-	return func(yield func(candidate) bool) {
+	return func(yield func(Case) bool) {
 		for turn := range len(l.kinds) + len(l.others) {
 			if first := turn == 0; first != (s == boundaryOnce || s == factorsOnce) {
 				continue
@@ -91,7 +88,7 @@ func (l *level) candidates(s stage) iter.Seq[candidate] {
 				if len(set.Nodes) == 0 && turn > 0 {
 					continue // without a fault, every kind is the same
 				}
-				if !yield(candidate{l.caseOf(set, kind)}) {
+				if !yield(l.caseOf(set, kind)) {
 					return
 				}
 			}
@@ -171,9 +168,9 @@ func Cover(topology faultcalc.Topology, levels []faultcalc.Level, cases []Case) 
 }
 
 // interleave takes one from each stream in turn.
-func interleave(streams []iter.Seq[candidate]) iter.Seq[candidate] {
-	return func(yield func(candidate) bool) {
-		var next []func() (candidate, bool)
+func interleave(streams []iter.Seq[Case]) iter.Seq[Case] {
+	return func(yield func(Case) bool) {
+		var next []func() (Case, bool)
 		for _, s := range streams {
 			pull, stop := iter.Pull(s)
 			defer stop()

@@ -103,7 +103,7 @@ func Make(topology faultcalc.Topology, spec Spec) (Plan, error) {
 	}
 	most, reason := budget(spec)
 	for _, stage := range []stage{boundaryOnce, boundaryRest, factorsOnce, factorsRest} {
-		var streams []iter.Seq[candidate]
+		var streams []iter.Seq[Case]
 		for _, l := range levels {
 			streams = append(streams, l.candidates(stage))
 		}
@@ -112,7 +112,7 @@ func Make(topology faultcalc.Topology, spec Spec) (Plan, error) {
 				p.LeftOut = append(p.LeftOut, LeftOut{c.ID, reason})
 				continue
 			}
-			p.Cases = append(p.Cases, c.Case)
+			p.Cases = append(p.Cases, c)
 		}
 	}
 	if spec.Only != "" && len(p.Cases) == 0 {
@@ -137,7 +137,7 @@ func budget(spec Spec) (cases int, reason string) {
 }
 
 // leftOut says why the run does not do the case, or "".
-func leftOut(c candidate, fits bool, reason string, spec Spec) string {
+func leftOut(c Case, fits bool, reason string, spec Spec) string {
 	switch {
 	case spec.Only != "" && c.ID != spec.Only:
 		return "only " + spec.Only + " was asked for"
