@@ -162,13 +162,14 @@ func (r *run) setUp(ctx context.Context) error {
 	if err := r.setUpExecutor(); err != nil {
 		return err
 	}
-	r.cluster, err = embedded.Open(ctx, embedded.Options{
+	cluster, err := embedded.Open(ctx, embedded.Options{
 		Run: fmt.Sprintf("%s-%d", r.id, r.process), Machines: where.AllMachines(),
 		Logs: r.own("logs", ""), State: r.own("machines", ".json"),
 	})
 	if err != nil {
 		return err
 	}
+	r.cluster = cluster // not before: a nil *Cluster in it would not look like no cluster
 	r.say("run %s: %d machines up (%s)", r.id, len(r.cluster.Machines()), r.cluster.Describe())
 	if r.target, err = patroni.New(where, r.cluster, r.commands); err != nil {
 		return err
