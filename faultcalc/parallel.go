@@ -33,14 +33,13 @@ func (e *wordEngine) do(t *task) bool {
 	if t.leaves != 0 {
 		return e.leaf(t.chosen, t.leaves)
 	}
-	if e.width == 1 {
-		return e.walk1(t.cand, t.chosen, t.uncovered[0], t.once[0])
-	}
 	depth := bits.OnesCount64(t.chosen)
 	copy(e.uncovered[depth*e.width:], t.uncovered)
 	copy(e.once[depth*e.width:], t.once)
-	e.lists[depth] = append(e.lists[depth][:0], t.list...)
-	return e.walk(t.cand, t.chosen, t.v, depth)
+	if e.width > 1 {
+		e.lists[depth] = append(e.lists[depth][:0], t.list...)
+	}
+	return e.from(t.cand, t.chosen, t.v, depth)
 }
 
 // walkAll yields every minimal transversal as a borrowed set of n nodes.

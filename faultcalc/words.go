@@ -15,11 +15,17 @@ import (
 // node. After that each candidate of the branching edge leads on, dead ends
 // show at once, and those that hit all uncovered edges are results without a
 // step of their own.
+//
+// What is forbidden is worked out for few chosen nodes: those that share an
+// edge with the latest one, since the others have the private edges that they
+// had before, and of them those that are loose. A chosen node is no longer so
+// once all other nodes of a private edge are out for good.
 type wordEngine struct {
-	node  []int32  // the node of each bit
-	edge  []uint64 // per edge its nodes
-	inc   []uint64 // per node its edges, width words each
-	width int      // words of a set of edges
+	node   []int32  // the node of each bit
+	edge   []uint64 // per edge its nodes
+	inc    []uint64 // per node its edges, width words each
+	width  int      // words of a set of edges
+	sparse bool     // edges are small: few chosen nodes share one with another node
 
 	uncovered, once []uint64   // per depth: edges with no, with one chosen node
 	lists           [][]uint64 // per depth, and one ahead: nodes of the uncovered edges
@@ -63,6 +69,7 @@ func newWordEngine(f *family) *wordEngine {
 		e.lists = make([][]uint64, len(e.node)+2)
 		e.lists[0] = append(e.lists[0], e.edge...)
 	}
+	e.sparse = 8*len(f.edges.elem) <= m*len(e.node)
 	e.steps, e.most = math.MaxInt64, math.MaxInt64
 	return e
 }
@@ -78,16 +85,17 @@ func (e *wordEngine) all() uint64 {
 // start walks through everything.
 func (e *wordEngine) start() { e.from(e.all(), 0, 0, 0) }
 
-// from walks the subtree of a state: its sets of edges and its list are those
-// at the depth, and v is the node chosen last.
+// from walks the subtree of a state that the engine knows nothing else about:
+// its sets of edges and its list are those at the depth, and v is the node
+// chosen last.
 func (e *wordEngine) from(cand, chosen, v uint64, depth int) bool {
 	if len(e.edge) == 0 {
 		return e.leaf(chosen, 1)
 	}
 	if e.width == 1 {
-		return e.walk1(cand, chosen, e.uncovered[depth], e.once[depth])
+		return e.walk1(cand, chosen, chosen, chosen, e.uncovered[depth], e.once[depth])
 	}
-	return e.walk(cand, chosen, v, depth)
+	return e.walk(cand, chosen, chosen, chosen, v, depth)
 }
 
 // clone returns an engine at the start, with state of its own, over the same
@@ -128,7 +136,7 @@ func (e *wordEngine) leaf(chosen, nodes uint64) bool {
 }
 
 // walk1 is walk for up to 64 edges, with everything in registers.
-func (e *wordEngine) walk1(cand, chosen, uncovered, once uint64) bool {
+func (e *wordEngine) walk1(cand, chosen, loose, touched, uncovered, once uint64) bool {
 	if e.steps--; e.steps < 0 {
 		return false
 	}
@@ -138,10 +146,14 @@ func (e *wordEngine) walk1(cand, chosen, uncovered, once uint64) bool {
 	}
 	edge, inc := e.edge, e.inc
 	forbidden := uint64(0)
-	for c := chosen; c != 0; c &= c - 1 {
+	for c := touched; c != 0; c &= c - 1 {
 		d := cand
 		for p := once & inc[bits.TrailingZeros64(c)]; p != 0 && d != 0; p &= p - 1 {
-			d &= edge[bits.TrailingZeros64(p)]
+			x := edge[bits.TrailingZeros64(p)] & cand
+			d &= x
+			if x == 0 {
+				loose &^= c & -c
+			}
 		}
 		forbidden |= d
 	}
@@ -164,7 +176,11 @@ func (e *wordEngine) walk1(cand, chosen, uncovered, once uint64) bool {
 	for c := branch &^ last; c != 0; c &= c - 1 {
 		v := c & -c
 		at := inc[bits.TrailingZeros64(c)]
-		if !e.walk1(cand, chosen|v, uncovered&^at, once&^at|uncovered&at) {
+		touched := uint64(0)
+		for p := once & at; p != 0; p &= p - 1 {
+			touched |= edge[bits.TrailingZeros64(p)]
+		}
+		if !e.walk1(cand, chosen|v, loose|v, touched&loose|v, uncovered&^at, once&^at|uncovered&at) {
 			return false
 		}
 		cand |= v
@@ -175,7 +191,7 @@ func (e *wordEngine) walk1(cand, chosen, uncovered, once uint64) bool {
 // walk reads its sets of edges at the given depth and writes those of its
 // children one deeper. The nodes of the uncovered edges are kept as a list as
 // well, of which v, the node chosen last, has yet to strike its own.
-func (e *wordEngine) walk(cand, chosen, v uint64, depth int) bool {
+func (e *wordEngine) walk(cand, chosen, loose, touched, v uint64, depth int) bool {
 	if e.steps--; e.steps < 0 {
 		return false
 	}
@@ -188,7 +204,9 @@ func (e *wordEngine) walk(cand, chosen, v uint64, depth int) bool {
 		})
 		return true
 	}
-	cand &^= e.forbidden(cand, chosen, once)
+	f, safe := e.forbidden(cand, touched, once)
+	cand &^= f
+	loose &^= safe
 	last, branch, fewest := cand, uint64(0), 65
 	before, list := e.lists[depth], e.lists[depth+1][:0]
 	for i, x := range before {
@@ -216,12 +234,16 @@ func (e *wordEngine) walk(cand, chosen, v uint64, depth int) bool {
 	for c := branch &^ last; c != 0; c &= c - 1 {
 		b := bits.TrailingZeros64(c)
 		at := e.inc[b*w : (b+1)*w]
+		touched := loose
+		if e.sparse {
+			touched &= e.sharing(at, once)
+		}
 		for k, a := range at {
 			u := uncovered[k]
 			childUncovered[k] = u &^ a
 			childOnce[k] = once[k]&^a | u&a
 		}
-		if !e.walk(cand, chosen|1<<b, 1<<b, depth+1) {
+		if !e.walk(cand, chosen|1<<b, loose|1<<b, touched|1<<b, 1<<b, depth+1) {
 			return false
 		}
 		cand |= 1 << b
@@ -229,11 +251,22 @@ func (e *wordEngine) walk(cand, chosen, v uint64, depth int) bool {
 	return true
 }
 
-// forbidden returns the candidates that would leave some chosen node without
-// a private edge.
-func (e *wordEngine) forbidden(cand, chosen uint64, once []uint64) uint64 {
-	f := uint64(0)
-	for c := chosen; c != 0; c &= c - 1 {
+// sharing returns the nodes of those edges that are in both sets.
+func (e *wordEngine) sharing(at, once []uint64) uint64 {
+	nodes := uint64(0)
+	for k, a := range at {
+		edges := e.edge[k<<6:]
+		for p := once[k] & a; p != 0; p &= p - 1 {
+			nodes |= edges[bits.TrailingZeros64(p)]
+		}
+	}
+	return nodes
+}
+
+// forbidden returns the candidates that would leave one of the touched nodes
+// without a private edge, and nodes that no candidate can do that to.
+func (e *wordEngine) forbidden(cand, touched uint64, once []uint64) (f, safe uint64) {
+	for c := touched; c != 0; c &= c - 1 {
 		v := bits.TrailingZeros64(c)
 		at := e.inc[v*e.width : (v+1)*e.width]
 		d := cand &^ f
@@ -241,12 +274,16 @@ func (e *wordEngine) forbidden(cand, chosen uint64, once []uint64) uint64 {
 		for k, word := range once {
 			edges := e.edge[k<<6:]
 			for p := word & at[k]; p != 0; p &= p - 1 {
-				if d &= edges[bits.TrailingZeros64(p)]; d == 0 {
+				x := edges[bits.TrailingZeros64(p)] & cand
+				if d &= x; d == 0 {
+					if x == 0 {
+						safe |= c & -c
+					}
 					break private
 				}
 			}
 		}
 		f |= d
 	}
-	return f
+	return f, safe
 }
