@@ -142,8 +142,9 @@ func makeRoom(items []Alert, a Alert) (out []Alert, dropped int) {
 	return append(items, a), 0
 }
 
-// alert hands a to all sinks. Mutex held; sinks' queues have their own, which is never held for long.
+// alert hands a to all sinks, with the time. Mutex held; sinks' queues have their own, which is never held for long.
 func (e *Executor) alert(a Alert) {
+	a.Time = time.Now()
 	for _, s := range e.sinks {
 		s.push(a)
 	}
@@ -164,11 +165,11 @@ const (
 // episodeGap without refusals ends an episode of refusals.
 const episodeGap = 10 * time.Second
 
-type episode struct{ last time.Time }
+type episode struct{ last instant }
 
 // refuse completes a task that is not let in, or thrown out of its queue. Shedding, quarantine and stuck targets
 // have alerted when they began; a full queue alerts here, once per episode.
-func (e *Executor) refuse(t *task, why refusal, now time.Time) {
+func (e *Executor) refuse(t *task, why refusal, now instant) {
 	l := t.level
 	var err error
 	var hint time.Duration
@@ -179,9 +180,9 @@ func (e *Executor) refuse(t *task, why refusal, now time.Time) {
 	case reasonQueueFull:
 		err, hint = ErrQueueFull, max(l.rtt.upper(), 100*time.Millisecond)
 		l.stats.QueueFull++
-		if ep := &l.episodes[why]; ep.last.IsZero() || now.Sub(ep.last) > episodeGap {
+		if ep := &l.episodes[why]; ep.last == 0 || now.sub(ep.last) > episodeGap {
 			e.alert(Alert{
-				Time: now, Tier: max(l.Tier, TierNormal), Class: l.Name, Command: t.name, Event: EventRefused,
+				Tier: max(l.Tier, TierNormal), Class: l.Name, Command: t.name, Event: EventRefused,
 				Message: "queue of class " + l.Name + " is full; commands are refused", Err: err.Error(),
 			})
 		}
@@ -192,7 +193,7 @@ func (e *Executor) refuse(t *task, why refusal, now time.Time) {
 		err = ErrQuarantine
 		l.stats.Quarantine++
 	case reasonTarget:
-		err, hint = ErrTargetStuck, max(t.target.probeAt.Sub(now), 0)
+		err, hint = ErrTargetStuck, max(t.target.probeAt.sub(now), 0)
 		l.stats.TargetStuck++
 	case reasonCount:
 	}
@@ -200,7 +201,7 @@ func (e *Executor) refuse(t *task, why refusal, now time.Time) {
 	phase := "submit"
 	if t.attempts > 0 {
 		phase = "retry"
-	} else if !t.enqueued.IsZero() {
+	} else if t.enqueued != 0 {
 		phase = "queue"
 	}
 	if t.attempts > 0 { // it had its chance, and is now given up

@@ -42,11 +42,10 @@ type result struct {
 // attempt is one run of a task. It outlives the task when it is abandoned.
 type attempt struct {
 	event    // the deadline, then the end of the grace period
-	exec     *Executor
 	t        *task
 	n        int
 	ctx      attemptCtx
-	started  time.Time
+	started  instant
 	waited   time.Duration // for the slot
 	reason   timeoutReason
 	progress atomic.Int64 // ns after started
@@ -81,18 +80,18 @@ func (e *Executor) untrack(a *attempt) {
 }
 
 // start gives t a slot. Mutex held.
-func (e *Executor) start(t *task, now time.Time) *attempt {
+func (e *Executor) start(t *task, now instant) *attempt {
 	l := t.level
 	load := e.load
 	if t.atTarget.Scarcity > load.Scarcity {
 		load = Load{Scarcity: t.atTarget.Scarcity, Resource: "target " + t.atTarget.Resource}
 	}
 	t.attempts++
-	a := &attempt{exec: e, t: t, n: t.attempts, started: now, waited: now.Sub(t.enqueued), ctx: attemptCtx{parent: t.ctx}}
+	a := &attempt{t: t, n: t.attempts, started: now, waited: now.sub(t.enqueued), ctx: attemptCtx{parent: t.ctx, exec: e}}
 	a.event.what = a
 	a.reason = e.timeoutFor(t, load, now)
 	a.reason.timeout = max(a.reason.timeout, 0)
-	a.ctx.deadline = now.Add(a.reason.timeout)
+	a.ctx.deadline = now.add(a.reason.timeout)
 	t.state, t.current, t.timeout = taskRunning, a, a.reason.timeout
 	e.enter(l)
 	e.track(a)
@@ -105,9 +104,9 @@ func (e *Executor) start(t *task, now time.Time) *attempt {
 }
 
 // nextCheck is the deadline, or the time at which the attempt has to have made progress.
-func (a *attempt) nextCheck() time.Time {
+func (a *attempt) nextCheck() instant {
 	if p := a.t.level.Timeout.Progress; p > 0 {
-		if stall := a.started.Add(time.Duration(a.progress.Load()) + p); stall.Before(a.ctx.deadline) {
+		if stall := a.started.add(time.Duration(a.progress.Load()) + p); stall < a.ctx.deadline {
 			return stall
 		}
 	}
@@ -115,14 +114,14 @@ func (a *attempt) nextCheck() time.Time {
 }
 
 // due cancels an attempt that is late, or abandons one that did not react.
-func (a *attempt) due(e *Executor, now time.Time) {
+func (a *attempt) due(e *Executor, now instant) {
 	switch a.state {
 	case attemptRunning:
 		next := a.nextCheck()
 		switch {
-		case next.After(now): // progress since the event was armed
+		case next > now: // progress since the event was armed
 			e.timers.set(&a.event, next)
-		case next.Equal(a.ctx.deadline):
+		case next == a.ctx.deadline:
 			a.cancel(e, causeTimeout, now)
 		default:
 			a.cancel(e, causeStall, now)
@@ -134,7 +133,7 @@ func (a *attempt) due(e *Executor, now time.Time) {
 }
 
 // cancel asks an attempt to end: its context is cancelled and its kill hooks are called. Mutex held.
-func (a *attempt) cancel(e *Executor, why cause, now time.Time) {
+func (a *attempt) cancel(e *Executor, why cause, now instant) {
 	if a.state != attemptRunning {
 		return
 	}
@@ -144,7 +143,7 @@ func (a *attempt) cancel(e *Executor, why cause, now time.Time) {
 		err = context.DeadlineExceeded
 	}
 	a.ctx.cancel(err)
-	e.timers.set(&a.event, now.Add(a.t.level.grace(a.reason.timeout)))
+	e.timers.set(&a.event, now.add(a.t.level.grace(a.reason.timeout)))
 	if f := a.t.body.kill(); f != nil {
 		a.kills = append(a.kills, f)
 	}
@@ -227,7 +226,7 @@ func (e *Executor) returned(a *attempt, r result) *attempt {
 	if a.t.current == a {
 		a.t.atTarget = atTarget
 	}
-	if r.err != nil && r.verdict != VerdictAnswer && a.why == causeNone && !now.Before(a.ctx.deadline) {
+	if r.err != nil && r.verdict != VerdictAnswer && a.why == causeNone && now >= a.ctx.deadline {
 		a.why = causeTimeout // it saw its deadline before the executor's timer did
 	}
 	e.letGo(a, now)
@@ -237,7 +236,7 @@ func (e *Executor) returned(a *attempt, r result) *attempt {
 }
 
 // letGo ends an attempt when neither Run nor a kill hook is running any more.
-func (e *Executor) letGo(a *attempt, now time.Time) {
+func (e *Executor) letGo(a *attempt, now instant) {
 	if !a.returned || a.killing > 0 {
 		return
 	}
@@ -259,12 +258,12 @@ func (e *Executor) letGo(a *attempt, now time.Time) {
 	if tg != nil {
 		e.targetReleased(l, tg, now)
 	}
-	e.quarantineReleased(l, now)
+	e.quarantineReleased(l)
 	e.progressed()
 }
 
 // abandon takes the slot from an attempt that ignored cancellation and kill for a grace period.
-func (e *Executor) abandon(a *attempt, now time.Time) {
+func (e *Executor) abandon(a *attempt, now instant) {
 	a.state = attemptAbandoned
 	l, tg := a.t.level, a.t.target
 	e.leave(l)
@@ -280,7 +279,7 @@ func (e *Executor) abandon(a *attempt, now time.Time) {
 }
 
 // conclude decides what the end of an attempt means for its task. The slot is free already.
-func (e *Executor) conclude(a *attempt, now time.Time) {
+func (e *Executor) conclude(a *attempt, now instant) {
 	t, l := a.t, a.t.level
 	outcome, err := a.outcome()
 	t.lastErr = err
@@ -297,7 +296,7 @@ func (e *Executor) conclude(a *attempt, now time.Time) {
 		l.stats.Succeeded++
 		l.bucket.success()
 		if a.n == 1 {
-			l.rtt.add(now.Sub(a.started))
+			l.rtt.add(now.sub(a.started))
 		}
 		e.complete(t, a.result.value, nil)
 	case OutcomeAnswer:

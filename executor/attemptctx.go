@@ -11,7 +11,8 @@ import (
 // command. It has AfterFunc, so contexts derived from it need no goroutine (see package context).
 type attemptCtx struct {
 	parent   context.Context // values only; its cancellation arrives through the task
-	deadline time.Time
+	exec     *Executor
+	deadline instant
 
 	mu    sync.Mutex
 	ch    chan struct{} // made on first use
@@ -22,7 +23,9 @@ type attemptCtx struct {
 var _ context.Context = (*attemptCtx)(nil)
 
 // Deadline is the end of the attempt, before any grace period.
-func (c *attemptCtx) Deadline() (time.Time, bool) { return c.deadline, true }
+func (c *attemptCtx) Deadline() (time.Time, bool) {
+	return c.exec.epoch.Add(time.Duration(c.deadline)), true
+}
 
 // Value looks the key up in the context that was given to Submit.
 func (c *attemptCtx) Value(key any) any { return c.parent.Value(key) }

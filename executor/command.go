@@ -48,7 +48,7 @@ type Attempt struct {
 // watch it. Heartbeats of a transport are not progress. It is cheap and safe for concurrent use.
 func (a Attempt) Progress() {
 	if a.a != nil {
-		a.a.progress.Store(int64(time.Since(a.a.started)))
+		a.a.progress.Store(int64(a.a.ctx.exec.now().sub(a.a.started)))
 	}
 }
 
@@ -65,7 +65,7 @@ func (a Attempt) Why() string {
 // is cancelled already, f is called at once.
 func (a Attempt) OnKill(f func() error) {
 	if a.a != nil {
-		a.a.exec.onKill(a.a, f)
+		a.a.ctx.exec.onKill(a.a, f)
 	}
 }
 
@@ -133,6 +133,11 @@ func (f *Future[R]) Wait(ctx context.Context) (R, error) {
 			}
 		}
 	}
+	return f.outcome()
+}
+
+// outcome is what a complete command brought.
+func (f *Future[R]) outcome() (R, error) {
 	value, _ := f.promise.value.(R) // nil when the command failed, or R is an interface and nil
 	return value, f.promise.err
 }
@@ -151,23 +156,35 @@ func WithScope(ctx context.Context, scope string) context.Context {
 // A command must not wait for another one of its own class: with all slots taken by waiters, both end
 // in timeouts.
 func Submit[R any](ctx context.Context, e *Executor, c Command[R]) *Future[R] {
+	return submit(ctx, e, c, true)
+}
+
+// submit is Submit; without watch it is the caller who looks at ctx.
+func submit[R any](ctx context.Context, e *Executor, c Command[R], watch bool) *Future[R] {
 	f := &Future[R]{runFunc: c.Run, killFunc: c.Kill, classifyFunc: c.Classify}
 	f.body = f
 	f.name, f.targetName, f.idempotent = c.Name, c.Target, c.Idempotent
 	if c.Run == nil {
 		f.level = &level{Class: Class{Name: c.Class}}
-		f.promise.complete(nil, f.fail("submit", time.Time{}, 0, fmt.Errorf("%w: command without Run", ErrConfig)))
+		f.promise.complete(nil, f.fail("submit", 0, 0, fmt.Errorf("%w: command without Run", ErrConfig)))
 		return f
 	}
-	e.submit(ctx, &f.task, c.Class)
+	e.submit(ctx, &f.task, c.Class, watch && ctx.Done() != nil)
 	return f
 }
 
 // Do is Submit and waiting for the end of the command. When ctx is done it returns as soon as
 // the command has let go, at most one grace period later.
 func Do[R any](ctx context.Context, e *Executor, c Command[R]) (R, error) {
-	f := Submit(ctx, e, c)
-	return f.Wait(context.WithoutCancel(ctx))
+	f := submit(ctx, e, c, false) // this goroutine waits anyway
+	done := f.Done()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		e.parentDone(&f.task)
+		<-done
+	}
+	return f.outcome()
 }
 
 // promise is completed exactly once. Its channel is made only for those who wait.

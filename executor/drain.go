@@ -97,7 +97,7 @@ func (e *Executor) Drain(ctx context.Context) error {
 	stuck := e.stuck()
 	if len(stuck) == 0 && e.active == 0 {
 		e.timer.Stop()
-		e.armed = time.Time{}
+		e.armed = 0
 	}
 	e.mu.Unlock()
 	if err == nil && sinkErr == nil {
@@ -192,7 +192,7 @@ func (e *Executor) quarantined() int {
 func (e *Executor) stuck() []Stuck {
 	var out []Stuck
 	for a := e.live; a != nil; a = a.next {
-		s := Stuck{Class: a.t.level.Name, Command: a.t.name, Target: a.t.targetName, Attempt: a.n, Since: a.started}
+		s := Stuck{Class: a.t.level.Name, Command: a.t.name, Target: a.t.targetName, Attempt: a.n, Since: e.clock(a.started)}
 		switch a.state {
 		case attemptRunning:
 			s.State = "running"

@@ -18,6 +18,7 @@ type Executor struct {
 	sinks   []*outbox[Alert]
 	records []*outbox[AttemptRecord]
 	limits  limits
+	epoch   time.Time
 
 	mu            sync.Mutex
 	rng           *rand.Rand
@@ -29,7 +30,7 @@ type Executor struct {
 	live          *attempt // all whose goroutines are there, as a list
 	timers        timers
 	timer         *time.Timer
-	armed         time.Time // when timer fires; zero when it does not
+	armed         instant // when timer fires; 0 when it does not
 	ticker        loadTick
 	closed        bool
 	changed       chan struct{} // closed and replaced on progress while draining
@@ -105,6 +106,7 @@ func New(classes []Class, opts ...Option) (*Executor, error) {
 		byName:  make(map[string]*level),
 		rng:     rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 		changed: make(chan struct{}),
+		epoch:   time.Now().Add(-1), // so that no instant from here on is 0
 	}
 	errs := []error{WithSinks(NewSlogSink(nil))(e)}
 	for _, opt := range opts {
@@ -118,7 +120,7 @@ func New(classes []Class, opts ...Option) (*Executor, error) {
 		return nil, err
 	}
 	e.tuning = e.tuning.withDefaults()
-	now := time.Now()
+	now := e.now()
 	for rank, c := range normal {
 		l := newLevel(c, rank, now)
 		e.levels = append(e.levels, l)
@@ -144,10 +146,10 @@ func (e *Executor) Classes() []Class {
 
 // lock takes the mutex and brings the executor's idea of the load up to date. The monitor is read
 // before, because it is foreign code.
-func (e *Executor) lock() time.Time {
+func (e *Executor) lock() instant {
 	load := e.readLoad()
 	e.mu.Lock()
-	now := time.Now()
+	now := e.now()
 	e.load = load
 	if e.monitor != nil {
 		e.tick(now)
@@ -157,7 +159,7 @@ func (e *Executor) lock() time.Time {
 
 // unlock starts what may start and releases the mutex. With keep, the first of the started attempts is
 // returned for the caller's goroutine to run; all others get goroutines of their own.
-func (e *Executor) unlock(now time.Time, keep bool) (mine *attempt) {
+func (e *Executor) unlock(now instant, keep bool) (mine *attempt) {
 	for t := e.pick(now); t != nil; t = e.pick(now) {
 		a := e.start(t, now)
 		if keep && mine == nil {
@@ -182,20 +184,20 @@ func (e *Executor) unlock(now time.Time, keep bool) (mine *attempt) {
 
 // arm makes the one timer fire no later than the earliest event. A timer that fires for an event that is
 // gone costs less than resetting it for every command.
-func (e *Executor) arm(now time.Time) {
+func (e *Executor) arm(now instant) {
 	head := e.timers.head()
-	if head == nil || !e.armed.IsZero() && !head.when.Before(e.armed) {
+	if head == nil || e.armed != 0 && head.when >= e.armed {
 		return
 	}
 	e.armed = head.when
-	e.timer.Reset(max(head.when.Sub(now), 0))
+	e.timer.Reset(max(head.when.sub(now), 0))
 }
 
 // onTimer runs in a goroutine of the runtime's, once per firing.
 func (e *Executor) onTimer() {
 	now := e.lock()
-	e.armed = time.Time{}
-	for ev := e.timers.head(); ev != nil && !ev.when.After(now); ev = e.timers.head() {
+	e.armed = 0
+	for ev := e.timers.head(); ev != nil && ev.when <= now; ev = e.timers.head() {
 		e.timers.drop(ev)
 		ev.what.due(e, now)
 	}

@@ -30,15 +30,15 @@ type task struct {
 	ctx            context.Context
 	stop           func() bool // ends the watch on ctx; nil if it cannot be cancelled
 	orphan         bool        // ctx ended before the task was queued
-	parentDeadline time.Time
+	parentDeadline instant
 
 	level     *level
 	target    *target // nil without a target
 	atTarget  Load    // of the target, when the last attempt ended or the task was submitted
 	state     taskState
-	submitted time.Time
-	enqueued  time.Time // since when it waits for a slot
-	deadline  time.Time // until when it may
+	submitted instant
+	enqueued  instant // since when it waits for a slot
+	deadline  instant // until when it may
 	attempts  int
 	grown     int // attempts that timed out or met overload
 	retrying  bool
@@ -110,7 +110,7 @@ type level struct {
 	inflight    int
 	quarantined int
 	targets     map[string]*target
-	lastRescue  time.Time
+	lastRescue  instant
 	rtt         rtt
 	full        bool // the quarantine is at its bound
 	shed        shedState
@@ -120,7 +120,7 @@ type level struct {
 	stats       ClassStats
 }
 
-func newLevel(c Class, rank int, now time.Time) *level {
+func newLevel(c Class, rank int, now instant) *level {
 	l := &level{Class: c, rank: rank, targets: make(map[string]*target), lastRescue: now}
 	l.event.what = l
 	l.bucket.tokens = bucketSize
@@ -158,18 +158,18 @@ func (e *Executor) leave(l *level) {
 }
 
 // starving reports whether the head of the queue is due a rescue.
-func (l *level) starving(now time.Time) bool {
-	return now.Sub(l.queue.first.enqueued) > l.StarveAfter && now.Sub(l.lastRescue) > l.StarveAfter
+func (l *level) starving(now instant) bool {
+	return now.sub(l.queue.first.enqueued) > l.StarveAfter && now.sub(l.lastRescue) > l.StarveAfter
 }
 
 // due fails what waited too long for a slot, and arms the next look.
-func (l *level) due(e *Executor, now time.Time) {
-	var next time.Time
+func (l *level) due(e *Executor, now instant) {
+	var next instant
 	sweep := func(q *taskList) {
-		for q.first != nil && !q.first.deadline.After(now) {
+		for q.first != nil && q.first.deadline <= now {
 			e.expire(q.first, now)
 		}
-		if q.first != nil && (next.IsZero() || q.first.deadline.Before(next)) {
+		if q.first != nil && (next == 0 || q.first.deadline < next) {
 			next = q.first.deadline
 		}
 	}
@@ -179,14 +179,14 @@ func (l *level) due(e *Executor, now time.Time) {
 			sweep(&tg.parked)
 		}
 	}
-	if !next.IsZero() {
+	if next != 0 {
 		e.timers.set(&l.event, next)
 	}
 }
 
 // watch makes sure that due is called when t has waited long enough.
 func (l *level) watch(e *Executor, t *task) {
-	if l.event.pos == 0 || t.deadline.Before(l.event.when) {
+	if l.event.pos == 0 || t.deadline < l.event.when {
 		e.timers.set(&l.event, t.deadline)
 	}
 }

@@ -64,10 +64,10 @@ const tickEvery = time.Second
 
 type loadTick struct {
 	event
-	last time.Time
+	last instant
 }
 
-func newLoadTick(now time.Time) loadTick { return loadTick{last: now} }
+func newLoadTick(now instant) loadTick { return loadTick{last: now} }
 
 // shedState is whether a class refuses commands because of load.
 type shedState struct {
@@ -86,12 +86,12 @@ const (
 
 // tick adapts limit and shedding to the load: the limit goes down at once and up by one per second, since taking
 // slots back late costs more than giving them back late. Mutex held.
-func (e *Executor) tick(now time.Time) {
+func (e *Executor) tick(now instant) {
 	scarcity := e.load.Scarcity
 	want := int(math.Floor(float64(e.limits.max) * (1 - .75*scarcity)))
 	want = min(max(want, e.limits.floor), e.limits.max)
 	e.limit = min(e.limit, want)
-	steps := int(now.Sub(e.ticker.last) / tickEvery)
+	steps := int(now.sub(e.ticker.last) / tickEvery)
 	if steps < 1 {
 		return
 	}
@@ -105,7 +105,7 @@ func (e *Executor) tick(now time.Time) {
 }
 
 // shedByLoad starts or ends the refusal of one class; above is the next heavier class.
-func (e *Executor) shedByLoad(l, above *level, scarcity float64, now time.Time) {
+func (e *Executor) shedByLoad(l, above *level, scarcity float64, now instant) {
 	s := &l.shed
 	if l.ShedAt > 0 && scarcity >= l.ShedAt {
 		s.over++
@@ -125,13 +125,13 @@ func (e *Executor) shedByLoad(l, above *level, scarcity float64, now time.Time) 
 			why = "commands of class " + above.Name + " wait too long for a slot"
 		}
 		e.alert(Alert{
-			Time: now, Tier: max(l.Tier, TierNormal), Class: l.Name, Event: EventShed, Err: ErrShed.Error(),
+			Tier: max(l.Tier, TierNormal), Class: l.Name, Event: EventShed, Err: ErrShed.Error(),
 			Message: fmt.Sprintf("class %s refuses commands: %s", l.Name, why),
 		})
 	case s.on && scarcity < l.ShedAt-shedBack && s.wait == 0:
 		s.on = false
 		e.alert(Alert{
-			Time: now, Tier: TierLow, Class: l.Name, Event: EventShedEnd,
+			Tier: TierLow, Class: l.Name, Event: EventShedEnd,
 			Message: fmt.Sprintf("class %s accepts commands again (%d shed so far)", l.Name, l.stats.Shed),
 		})
 	}
@@ -139,13 +139,13 @@ func (e *Executor) shedByLoad(l, above *level, scarcity float64, now time.Time) 
 
 // slow reports whether the head of the queue waits for a slot that lighter classes may hold: longer than twice
 // the time that its commands usually take, while its own cap is not the reason.
-func (l *level) slow(now time.Time) bool {
+func (l *level) slow(now instant) bool {
 	return l.queue.n > 0 && l.inflight < l.room() &&
-		now.Sub(l.queue.first.enqueued) > max(2*l.rtt.upper(), slowHead)
+		now.sub(l.queue.first.enqueued) > max(2*l.rtt.upper(), slowHead)
 }
 
 // armTick keeps looking at the load while that can change what waits, or who is refused.
-func (e *Executor) armTick(now time.Time) {
+func (e *Executor) armTick(now instant) {
 	if e.monitor == nil || e.ticker.pos != 0 || e.closed && e.active == 0 {
 		return
 	}
@@ -155,9 +155,9 @@ func (e *Executor) armTick(now time.Time) {
 	}
 	if needed {
 		e.ticker.what = &e.ticker
-		e.timers.set(&e.ticker.event, now.Add(tickEvery))
+		e.timers.set(&e.ticker.event, now.add(tickEvery))
 	}
 }
 
 // due does nothing: taking the mutex has looked at the load already, and unlock arms the next look.
-func (*loadTick) due(*Executor, time.Time) {}
+func (*loadTick) due(*Executor, instant) {}

@@ -156,14 +156,14 @@ func newRecordQueue(f func(AttemptRecord)) *outbox[AttemptRecord] {
 }
 
 // record hands the end of an attempt to the observers. Mutex held.
-func (e *Executor) record(a *attempt, outcome string, err error, now time.Time) {
+func (e *Executor) record(a *attempt, outcome string, err error, now instant) {
 	if len(e.records) == 0 {
 		return
 	}
 	t := a.t
 	r := AttemptRecord{
-		Command: t.name, Class: t.level.Name, Target: t.targetName, Scope: t.scope, N: a.n, Started: a.started,
-		Queued: a.waited, Timeout: a.reason.timeout, Elapsed: now.Sub(a.started), Outcome: outcome,
+		Command: t.name, Class: t.level.Name, Target: t.targetName, Scope: t.scope, N: a.n, Started: e.clock(a.started),
+		Queued: a.waited, Timeout: a.reason.timeout, Elapsed: now.sub(a.started), Outcome: outcome,
 		Scarcity: float64(a.reason.scarcity), reason: a.reason, err: err,
 	}
 	for _, o := range e.records {

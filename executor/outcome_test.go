@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -223,6 +224,33 @@ func TestParentCancelled(t *testing.T) {
 		synctest.Wait()
 		if _, n := r.events(executor.EventGivenUp); n != 0 {
 			t.Errorf("%d alerts for commands that the caller cancelled", n)
+		}
+		r.end()
+	})
+}
+
+// Do watches its context by itself, without registering with it: while the command waits, and while it runs.
+func TestDoObeysItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, two())
+		ctx, cancel := context.WithCancelCause(t.Context())
+		why := errors.New("operator says stop")
+		var ended sync.WaitGroup
+		for range 3 { // two run, one waits
+			ended.Go(func() {
+				_, err := executor.Do(ctx, r.Executor, takes("low", time.Minute))
+				errIs(t, err, why)
+			})
+		}
+		synctest.Wait()
+		if s, _ := r.Stats().Class("low"); s.InFlight != 2 || s.Queued != 1 {
+			t.Errorf("%d run and %d wait, want 2 and 1", s.InFlight, s.Queued)
+		}
+		began := time.Now()
+		cancel(why)
+		ended.Wait()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("ended %v after the cancellation, want at once", took)
 		}
 		r.end()
 	})

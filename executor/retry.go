@@ -17,16 +17,12 @@ const (
 // retryBudget counts requests and retries of a class over the last minute.
 type retryBudget struct {
 	requests, retries [budgetBuckets]int
-	start             time.Time // of the first request
-	slot              int64     // the newest bucket, counted from start
+	slot              int64 // the newest bucket, counted from instant 0
 }
 
 // advance empties the buckets that have passed out of the window.
-func (b *retryBudget) advance(now time.Time) int {
-	if b.start.IsZero() {
-		b.start = now
-	}
-	slot := int64(now.Sub(b.start) / (budgetWindow / budgetBuckets)) // monotonic: the clock of the machine may be set
+func (b *retryBudget) advance(now instant) int {
+	slot := int64(now / instant(budgetWindow/budgetBuckets))
 	for n := 0; b.slot < slot && n < budgetBuckets; n++ {
 		b.slot++
 		b.requests[b.slot%budgetBuckets], b.retries[b.slot%budgetBuckets] = 0, 0
@@ -35,10 +31,10 @@ func (b *retryBudget) advance(now time.Time) int {
 	return int(b.slot % budgetBuckets)
 }
 
-func (b *retryBudget) request(now time.Time) { b.requests[b.advance(now)]++ }
+func (b *retryBudget) request(now instant) { b.requests[b.advance(now)]++ }
 
 // charge takes one retry from the budget, if there is one left.
-func (b *retryBudget) charge(now time.Time, ratio float64) bool {
+func (b *retryBudget) charge(now instant, ratio float64) bool {
 	i := b.advance(now)
 	requests, retries := 0, 0
 	for j := range budgetBuckets {
@@ -68,7 +64,7 @@ func (b *tokenBucket) allows() bool { return b.tokens > bucketSize/2 }
 
 // retryOrGiveUp decides about a task whose attempt failed. unknown says that it is open whether the
 // attempt took effect.
-func (e *Executor) retryOrGiveUp(t *task, verdict Verdict, unknown bool, err error, now time.Time) {
+func (e *Executor) retryOrGiveUp(t *task, verdict Verdict, unknown bool, err error, now instant) {
 	l := t.level
 	if verdict == VerdictDefault {
 		verdict = VerdictRetry
@@ -104,7 +100,7 @@ func (e *Executor) retryOrGiveUp(t *task, verdict Verdict, unknown bool, err err
 	}
 	t.state = taskDelayed
 	l.delayed.pushBack(t)
-	e.timers.set(&t.event, now.Add(delay))
+	e.timers.set(&t.event, now.add(delay))
 }
 
 // mayRetry says whether another attempt would be right at all.
@@ -117,7 +113,7 @@ func (e *Executor) mayRetry(t *task, verdict Verdict, err error) bool {
 
 // retryDenied says why a retry that would be right is not affordable now; nil means that it is, and
 // that the budget has been charged.
-func (e *Executor) retryDenied(t *task, verdict Verdict, now time.Time, delay time.Duration) error {
+func (e *Executor) retryDenied(t *task, verdict Verdict, now instant, delay time.Duration) error {
 	l := t.level
 	scarcity := e.load.Scarcity
 	switch {
@@ -135,9 +131,9 @@ func (e *Executor) retryDenied(t *task, verdict Verdict, now time.Time, delay ti
 		return fmt.Errorf("%w: scarcity %.2f", ErrRetryBudget, scarcity)
 	case scarcity >= .9 && t.target != nil && t.target.retrying > 0 && !t.retrying:
 		return fmt.Errorf("%w: scarcity %.2f, and target %s is being retried", ErrRetryBudget, scarcity, t.target.name)
-	case l.Retry.MaxElapsed > 0 && !now.Add(delay).Before(t.submitted.Add(l.Retry.MaxElapsed)):
+	case l.Retry.MaxElapsed > 0 && now.add(delay) >= t.submitted.add(l.Retry.MaxElapsed):
 		return fmt.Errorf("%w: maxElapsed %v", ErrRetryBudget, l.Retry.MaxElapsed)
-	case !t.parentDeadline.IsZero() && !now.Add(delay).Before(t.parentDeadline):
+	case t.parentDeadline != 0 && now.add(delay) >= t.parentDeadline:
 		return fmt.Errorf("%w: the caller's deadline comes first", ErrRetryBudget)
 	case verdict == VerdictOverload && !l.bucket.allows():
 		return fmt.Errorf("%w: too many overload errors", ErrRetryBudget)

@@ -34,7 +34,7 @@ var scenarios = []struct {
 	{16, "hung retries", "fake time", "TestScenario16HungRetriesDoNotPin"},
 	{17, "CPU hog", "skipped where others keep the machine busy; the exact steps with a fake monitor", "resource.TestRealHogs TestScenario17SheddingAndLimit"},
 	{18, "memory near its limit, I/O stall", "the kernel's files are copies, filled in by the test", "resource.TestNarrowestBoundWins resource.TestScarcity TestScenario17SheddingAndLimit"},
-	{19, "PSI missing, cgroup v1, read hangs, clock set", "the clock is set in time values, and the sources are searched for what reads it", "resource.TestNothingThere resource.TestCgroup1 resource.TestStuckRead TestClockJump TestNothingReadsTheWallClock"},
+	{19, "PSI missing, cgroup v1, read hangs, clock set", "the executor counts in instants, and the sources are searched for what reads the clock", "resource.TestNothingThere resource.TestCgroup1 resource.TestStuckRead TestRetryBudgetForgets TestInstants TestNothingReadsTheWallClock"},
 	{20, "429 and 503 with Retry-After", "the storm in fake time; the HTTP answers in podexec", "TestScenario20RetryAfter podexec.TestFallback"},
 	{21, "Alertmanager black-holed", "", "TestScenario21SinkHangs alert.TestCriticalIsDeliveredAfterRecovery"},
 	{22, "10 000 low-tier events in a second", "fake time", "TestScenario22OneAlertPerEpisode"},

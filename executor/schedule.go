@@ -3,21 +3,23 @@ package executor
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
-// submit queues t, or completes it with the reason why not.
-func (e *Executor) submit(ctx context.Context, t *task, class string) {
+// submit queues t, or completes it with the reason why not. With watch, t ends when ctx does; without, parentDone has
+// to be called then.
+func (e *Executor) submit(ctx context.Context, t *task, class string, watch bool) {
 	l, ok := e.byName[class]
 	if !ok {
 		t.level = &level{Class: Class{Name: class}}
-		t.promise.complete(nil, t.fail("submit", time.Time{}, 0, fmt.Errorf("%w %q", ErrUnknownClass, class)))
+		t.promise.complete(nil, t.fail("submit", 0, 0, fmt.Errorf("%w %q", ErrUnknownClass, class)))
 		return
 	}
 	t.level, t.ctx, t.event.what = l, ctx, t
-	t.parentDeadline, _ = ctx.Deadline()
+	if deadline, ok := ctx.Deadline(); ok {
+		t.parentDeadline = e.at(deadline)
+	}
 	t.scope, _ = ctx.Value(scopeKey{}).(string)
-	if ctx.Done() != nil {
+	if watch {
 		t.stop = context.AfterFunc(ctx, func() { e.parentDone(t) })
 	}
 	t.atTarget = e.readTargetLoad(t.targetName)
@@ -37,7 +39,7 @@ func (e *Executor) submit(ctx context.Context, t *task, class string) {
 }
 
 // admit applies the checks that refuse a new command at once.
-func (e *Executor) admit(t *task, now time.Time) {
+func (e *Executor) admit(t *task, now instant) {
 	l := t.level
 	switch {
 	case e.closed:
@@ -63,12 +65,12 @@ func (e *Executor) startable(l *level) bool {
 		(l.inflight < l.Reserve || e.limit-e.inflight-e.unusedReserve > 0)
 }
 
-func (e *Executor) enqueue(t *task, now time.Time) {
+func (e *Executor) enqueue(t *task, now instant) {
 	l := t.level
 	t.state, t.enqueued = taskQueued, now
-	t.deadline = now.Add(l.MaxQueueWait)
+	t.deadline = now.add(l.MaxQueueWait)
 	if l.Retry.MaxElapsed > 0 {
-		if last := t.submitted.Add(l.Retry.MaxElapsed); last.Before(t.deadline) {
+		if last := t.submitted.add(l.Retry.MaxElapsed); last < t.deadline {
 			t.deadline = last
 		}
 	}
@@ -78,14 +80,14 @@ func (e *Executor) enqueue(t *task, now time.Time) {
 
 // pick takes the next task that may start from its queue, or returns nil. What must not start any more is
 // completed on the way.
-func (e *Executor) pick(now time.Time) *task {
+func (e *Executor) pick(now instant) *task {
 	for {
 		l, rescued := e.choose(now)
 		if l == nil {
 			return nil
 		}
 		t := l.queue.first
-		if !t.deadline.After(now) {
+		if t.deadline <= now {
 			e.expire(t, now)
 			continue
 		}
@@ -111,7 +113,7 @@ func (e *Executor) pick(now time.Time) *task {
 
 // choose returns the class whose head goes next: the heaviest that may start, unless a lighter one is
 // starving and had no rescue for a while.
-func (e *Executor) choose(now time.Time) (best *level, rescued bool) {
+func (e *Executor) choose(now instant) (best *level, rescued bool) {
 	spare := e.limit - e.inflight - e.unusedReserve
 	var starved *level
 	for _, l := range e.levels {
@@ -121,7 +123,7 @@ func (e *Executor) choose(now time.Time) (best *level, rescued bool) {
 		switch {
 		case best == nil:
 			best = l
-		case l.starving(now) && (starved == nil || l.queue.first.enqueued.Before(starved.queue.first.enqueued)):
+		case l.starving(now) && (starved == nil || l.queue.first.enqueued < starved.queue.first.enqueued):
 			starved = l
 		}
 	}
@@ -132,7 +134,7 @@ func (e *Executor) choose(now time.Time) (best *level, rescued bool) {
 }
 
 // expire ends the wait of a task that found no slot in time.
-func (e *Executor) expire(t *task, now time.Time) {
+func (e *Executor) expire(t *task, now instant) {
 	e.dequeue(t)
 	t.level.stats.QueueWaits++
 	e.giveUp(t, "queue", ErrQueueWait, now)
@@ -168,7 +170,7 @@ func (e *Executor) parentDone(t *task) {
 }
 
 // due ends the backoff of a task.
-func (t *task) due(e *Executor, now time.Time) {
+func (t *task) due(e *Executor, now instant) {
 	t.unlink()
 	switch {
 	case t.level.full:
@@ -198,20 +200,20 @@ func (e *Executor) complete(t *task, value any, err error) {
 }
 
 // fail builds the error of a task.
-func (t *task) fail(phase string, now time.Time, scarcity float64, err error) *Error {
+func (t *task) fail(phase string, now instant, scarcity float64, err error) *Error {
 	out := &Error{
 		Class: t.level.Name, Command: t.name, Target: t.targetName, Phase: phase,
 		Attempts: t.attempts, Timeout: t.timeout, Scarcity: scarcity, Err: err,
 	}
-	if !t.submitted.IsZero() {
-		out.Elapsed = now.Sub(t.submitted)
+	if t.submitted != 0 {
+		out.Elapsed = now.sub(t.submitted)
 	}
 	return out
 }
 
 // cancelled completes a task whose caller does not want it any more: no alert. result is that of its
 // last attempt, nil if none was cut short by this.
-func (e *Executor) cancelled(t *task, phase string, result *result, now time.Time) {
+func (e *Executor) cancelled(t *task, phase string, result *result, now instant) {
 	t.level.stats.Cancelled++
 	err := context.Cause(t.ctx)
 	if err == nil {
@@ -229,11 +231,11 @@ func (e *Executor) cancelled(t *task, phase string, result *result, now time.Tim
 }
 
 // giveUp completes a task with an error and one alert.
-func (e *Executor) giveUp(t *task, phase string, err error, now time.Time) {
+func (e *Executor) giveUp(t *task, phase string, err error, now instant) {
 	failure := t.fail(phase, now, e.load.Scarcity, err)
 	t.level.stats.GivenUp++
 	e.alert(Alert{
-		Time: now, Tier: t.level.Tier, Class: t.level.Name, Command: t.name, Target: t.targetName, Scope: t.scope,
+		Tier: t.level.Tier, Class: t.level.Name, Command: t.name, Target: t.targetName, Scope: t.scope,
 		Event: EventGivenUp, Attempts: t.attempts, Err: err.Error(),
 		Message: fmt.Sprintf("gave up %s command %q after %d attempt(s)", t.level.Name, t.name, t.attempts),
 	})

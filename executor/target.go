@@ -25,7 +25,7 @@ type target struct {
 	parked      taskList
 	stuck       bool
 	probing     bool
-	probeAt     time.Time
+	probeAt     instant
 	probeWait   time.Duration
 	retrying    int
 	bound       int
@@ -59,12 +59,12 @@ func (tg *target) hung() int { return tg.quarantined - tg.forgiven }
 
 // probeDue reports whether a stuck target may get one command. The probe itself may hang too, so a
 // target holds at most bound+1 abandoned commands.
-func (tg *target) probeDue(now time.Time) bool {
-	return !tg.probing && tg.hung() <= tg.bound && !now.Before(tg.probeAt)
+func (tg *target) probeDue(now instant) bool {
+	return !tg.probing && tg.hung() <= tg.bound && now >= tg.probeAt
 }
 
 // open reports whether a new command to this target makes sense.
-func (tg *target) open(now time.Time) bool { return !tg.stuck || tg.probeDue(now) }
+func (tg *target) open(now instant) bool { return !tg.stuck || tg.probeDue(now) }
 
 type admission uint8
 
@@ -75,7 +75,7 @@ const (
 )
 
 // admission decides about the task at the head of the queue.
-func (t *task) admission(now time.Time) admission {
+func (t *task) admission(now instant) admission {
 	tg := t.target
 	switch {
 	case tg == nil:
@@ -92,14 +92,14 @@ func (t *task) admission(now time.Time) admission {
 }
 
 // targetConcluded updates a target at the end of an attempt: slot given back, or attempt abandoned.
-func (e *Executor) targetConcluded(l *level, t *task, outcome string, now time.Time) {
+func (e *Executor) targetConcluded(l *level, t *task, outcome string, now instant) {
 	tg := t.target
 	late := outcome == OutcomeTimeout || outcome == OutcomeStalled || outcome == OutcomeAbandoned || outcome == OutcomeCancelled
 	if t.probe {
 		t.probe, tg.probing = false, false
 		if late {
 			tg.probeWait = min(2*tg.probeWait, probeAfterMax)
-			tg.probeAt = now.Add(tg.probeWait)
+			tg.probeAt = now.add(tg.probeWait)
 		} else { // it answered: whatever still hangs from before does not count any more
 			tg.forgiven = tg.quarantined
 		}
@@ -108,7 +108,7 @@ func (e *Executor) targetConcluded(l *level, t *task, outcome string, now time.T
 }
 
 // targetReleased is called when an abandoned command of this target has returned.
-func (e *Executor) targetReleased(l *level, tg *target, now time.Time) {
+func (e *Executor) targetReleased(l *level, tg *target, now instant) {
 	tg.quarantined--
 	tg.forgiven = min(tg.forgiven, tg.quarantined)
 	e.targetChanged(l, tg, now)
@@ -116,16 +116,16 @@ func (e *Executor) targetReleased(l *level, tg *target, now time.Time) {
 }
 
 // targetChanged marks a target stuck or not, and moves the commands that wait for it.
-func (e *Executor) targetChanged(l *level, tg *target, now time.Time) {
+func (e *Executor) targetChanged(l *level, tg *target, now instant) {
 	wasStuck := tg.stuck
 	tg.stuck = tg.hung() >= tg.bound
 	switch {
 	case tg.stuck && !wasStuck:
 		tg.probeWait = probeAfter
-		tg.probeAt = now.Add(probeAfter)
+		tg.probeAt = now.add(probeAfter)
 		l.stats.TargetsStuck++
 		e.alert(Alert{
-			Time: now, Tier: max(l.Tier, TierHigh), Class: l.Name, Target: tg.name, Event: EventTargetStuck,
+			Tier: max(l.Tier, TierHigh), Class: l.Name, Target: tg.name, Event: EventTargetStuck,
 			Message: fmt.Sprintf("%d %s commands hang on target %s; no more are sent, but for one probe at a time", tg.hung(), l.Name, tg.name),
 			Err:     ErrTargetStuck.Error(),
 		})
@@ -136,7 +136,7 @@ func (e *Executor) targetChanged(l *level, tg *target, now time.Time) {
 		}
 	case !tg.stuck && wasStuck:
 		e.alert(Alert{
-			Time: now, Tier: TierLow, Class: l.Name, Target: tg.name, Event: EventTargetOpen,
+			Tier: TierLow, Class: l.Name, Target: tg.name, Event: EventTargetOpen,
 			Message: fmt.Sprintf("target %s answers %s commands again", tg.name, l.Name),
 		})
 	}
@@ -163,13 +163,13 @@ func (e *Executor) ResetTarget(name string) {
 }
 
 // quarantineFilled closes a class whose quarantine has reached its bound.
-func (e *Executor) quarantineFilled(l *level, now time.Time) {
+func (e *Executor) quarantineFilled(l *level, now instant) {
 	if l.full || l.quarantined < l.MaxQuarantine {
 		return
 	}
 	l.full = true
 	e.alert(Alert{
-		Time: now, Tier: TierCritical, Class: l.Name, Event: EventQuarantineFull, Err: ErrQuarantine.Error(),
+		Tier: TierCritical, Class: l.Name, Event: EventQuarantineFull, Err: ErrQuarantine.Error(),
 		Message: fmt.Sprintf("%d commands of class %s hang and ignore kill; the class refuses commands until one returns", l.quarantined, l.Name),
 	})
 	for l.queue.first != nil {
@@ -187,13 +187,13 @@ func (e *Executor) quarantineFilled(l *level, now time.Time) {
 }
 
 // quarantineReleased opens a class again: from here on, one command at a time probes it.
-func (e *Executor) quarantineReleased(l *level, now time.Time) {
+func (e *Executor) quarantineReleased(l *level) {
 	if !l.full || l.quarantined >= l.MaxQuarantine {
 		return
 	}
 	l.full = false
 	e.alert(Alert{
-		Time: now, Tier: TierLow, Class: l.Name, Event: EventQuarantineOpen,
+		Tier: TierLow, Class: l.Name, Event: EventQuarantineOpen,
 		Message: fmt.Sprintf("class %s accepts commands again", l.Name),
 	})
 }

@@ -109,7 +109,7 @@ func (r *rtt) upper() time.Duration { return r.smoothed + 4*r.variance }
 //	        max(Base*(1+gamma*w/wmax), srtt+4*rttvar) * (1+alpha*S) * beta^grown * (1±jitter))
 //
 // and says why. S is read once, at the start of the attempt. Mutex held.
-func (e *Executor) timeoutFor(t *task, load Load, now time.Time) timeoutReason {
+func (e *Executor) timeoutFor(t *task, load Load, now instant) timeoutReason {
 	c, k := t.level, e.tuning
 	weight := 1 + k.Gamma*float64(c.Weight)/float64(e.levels[0].Weight)
 	stretch, growth, jitter := 1+k.Alpha*load.Scarcity, math.Pow(k.Beta, float64(t.grown)), 1.0
@@ -130,11 +130,11 @@ func (e *Executor) timeoutFor(t *task, load Load, now time.Time) timeoutReason {
 	}
 	cut(cutCeiling, c.Timeout.Max)
 	if c.Retry.MaxElapsed > 0 {
-		cut(cutElapsed, t.submitted.Add(c.Retry.MaxElapsed).Sub(now))
+		cut(cutElapsed, t.submitted.add(c.Retry.MaxElapsed).sub(now))
 	}
-	if !t.parentDeadline.IsZero() {
+	if t.parentDeadline != 0 {
 		// The margin lets the attempt end, and its reason be recorded, before the caller's context does.
-		left := t.parentDeadline.Sub(now)
+		left := t.parentDeadline.sub(now)
 		cut(cutParent, left-min(50*time.Millisecond, left/20))
 	}
 	return r

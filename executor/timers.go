@@ -1,17 +1,15 @@
 package executor
 
-import "time"
-
 // timed is what can wait for a point in time: an attempt (deadline, end of grace), a task (backoff),
 // a class (oldest queued command), the executor itself (load tick).
 type timed interface {
 	// due is called with the executor's mutex held, after the event left the heap.
-	due(e *Executor, now time.Time)
+	due(e *Executor, now instant)
 }
 
 // event is a place in the heap. It is embedded in what waits, so that arming it allocates nothing.
 type event struct {
-	when time.Time
+	when instant
 	pos  int // 1-based position in the heap; 0 means that it is not armed
 	what timed
 }
@@ -28,7 +26,7 @@ func (t *timers) head() *event {
 }
 
 // set arms ev for when, or moves it there.
-func (t *timers) set(ev *event, when time.Time) {
+func (t *timers) set(ev *event, when instant) {
 	ev.when = when
 	if ev.pos == 0 {
 		t.heap = append(t.heap, ev)
@@ -62,7 +60,7 @@ func (t *timers) swap(i, j int) {
 }
 
 func (t *timers) up(i int) {
-	for i > 1 && t.heap[i-1].when.Before(t.heap[i/2-1].when) {
+	for i > 1 && t.heap[i-1].when < t.heap[i/2-1].when {
 		t.swap(i, i/2)
 		i /= 2
 	}
@@ -72,7 +70,7 @@ func (t *timers) down(i int) {
 	for {
 		least := i
 		for _, child := range [...]int{2 * i, 2*i + 1} {
-			if child <= len(t.heap) && t.heap[child-1].when.Before(t.heap[least-1].when) {
+			if child <= len(t.heap) && t.heap[child-1].when < t.heap[least-1].when {
 				least = child
 			}
 		}
