@@ -20,6 +20,9 @@ type config struct {
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
 	planOnly                                   bool
+	kindConfig, nodeImage, databaseImage       string
+	cluster                                    string
+	keepCluster                                bool
 }
 
 // The defaults fit two cores and the default timers of the Patroni target: a failover takes 5 to 9 seconds there.
@@ -30,24 +33,28 @@ const (
 	defaultHold        = 9 * time.Second
 	defaultOutage      = 15 * time.Second
 	defaultRedundancy  = 60 * time.Second
-	eachCase           = 25 * time.Second // what the plan reckons with
-	settle             = 8 * time.Second  // for a machine that is cut off to notice
-	minimumTraffic     = 15               // operations of each kind and shard before a fault
+	settle             = 8 * time.Second // for a machine that is cut off to notice
+	minimumTraffic     = 15              // operations of each kind and shard before a fault
 )
 
 var settings config
 
 // register declares the flags. The default of each is what the environment says.
 func (c *config) register(flags *flag.FlagSet) {
-	flags.StringVar(&c.provider, "provider", "embedded", "what the machines are made of: embedded")
+	flags.StringVar(&c.provider, "provider", "embedded", "what the machines are made of: "+providers())
 	flags.StringVar(&c.world, "world", string(embedded.Auto), "embedded: namespaces, loopback, or auto")
+	flags.StringVar(&c.kindConfig, "kind-config", "kind-config.yaml", "kind: its configuration `file`, from the module's root")
+	flags.StringVar(&c.nodeImage, "node-image", "", "kind: `image` of the nodes (default: kind's own)")
+	flags.StringVar(&c.databaseImage, "database-image", "", "kind: `image` with PostgreSQL and Patroni")
+	flags.StringVar(&c.cluster, "cluster", "", "kind: use the cluster of this `name`, and keep it; it is made if there is none")
+	flags.BoolVar(&c.keepCluster, "keep-cluster", false, "kind: leave the cluster up after the run")
 	flags.StringVar(&c.placement, "placement", "", "YAML `file` with machines and shards, from the module's root (default: the built-in ring)")
 	flags.StringVar(&c.caseID, "case", "", "do only the case with this `id`")
 	flags.StringVar(&c.output, "output", "", "`directory` for runs (default: _output in the module's root)")
 	flags.StringVar(&c.levels, "levels", "", "fault levels, separated by commas (default: the suite's, or "+defaultLevels+")")
 	flags.StringVar(&c.kinds, "kinds", "", "fault kinds, separated by commas (default: the suite's, or all)")
 	flags.IntVar(&c.budgetCases, "budget-cases", 0, "do at most so many cases (default: the suite's, or "+fmt.Sprint(defaultBudgetCases)+")")
-	flags.DurationVar(&c.budgetTime, "budget-time", defaultBudgetTime, fmt.Sprintf("do at most so many cases as fit, at %s each", eachCase))
+	flags.DurationVar(&c.budgetTime, "budget-time", defaultBudgetTime, "do at most so many cases as fit; the plan reckons with 25 s each on embedded machines, 50 s on kind")
 	flags.IntVar(&c.maxSize, "max-size", 0, "fail at most so many nodes together (default: the suite's, or any)")
 	flags.DurationVar(&c.hold, "hold", defaultHold, "how long a fault lasts, at least")
 	flags.DurationVar(&c.outage, "budget-outage", defaultOutage, "how long a shard may be away where it must stay available, load-normalized")

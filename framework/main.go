@@ -22,7 +22,7 @@ func Main(m *testing.M) {
 		err = settings.check()
 	}
 	if err == nil {
-		err = embedded.Enter(embedded.Mode(settings.world))
+		err = settings.enter()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cutset:", err)
@@ -32,10 +32,18 @@ func Main(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// enter goes on in a world of the run's own where its machines are made of this host.
+func (c config) enter() error {
+	if c.provider != "embedded" {
+		return nil
+	}
+	return embedded.Enter(embedded.Mode(c.world))
+}
+
 // check finds what no run could be made of.
 func (c config) check() error {
-	if c.provider != "embedded" {
-		return fmt.Errorf("provider %q: write embedded", c.provider)
+	if _, ok := backends[c.provider]; !ok {
+		return fmt.Errorf("provider %q: write %s", c.provider, providers())
 	}
 	switch embedded.Mode(c.world) {
 	case embedded.Auto, embedded.Namespaces, embedded.Loopback:

@@ -24,16 +24,9 @@ import (
 	"github.com/cutset-dev/cutset/framework/placement"
 	"github.com/cutset-dev/cutset/framework/plan"
 	"github.com/cutset-dev/cutset/framework/provider"
-	"github.com/cutset-dev/cutset/framework/provider/embedded"
 	"github.com/cutset-dev/cutset/framework/report"
 	"github.com/cutset-dev/cutset/framework/target"
-	"github.com/cutset-dev/cutset/framework/target/patroni"
 	"github.com/cutset-dev/cutset/framework/workload"
-)
-
-const (
-	setUpLimit    = 2 * time.Minute
-	tearDownLimit = 20 * time.Second
 )
 
 // run is one run of one suite in one process.
@@ -145,7 +138,7 @@ func (r *run) own(name, extension string) string {
 
 // setUp brings everything up to the frozen plan.
 func (r *run) setUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, setUpLimit)
+	ctx, cancel := context.WithTimeout(ctx, r.backend().setUpLimit)
 	defer cancel()
 	began := time.Now()
 	file, err := fromRoot(r.config.placement)
@@ -162,18 +155,10 @@ func (r *run) setUp(ctx context.Context) error {
 	if err := r.setUpExecutor(); err != nil {
 		return err
 	}
-	cluster, err := embedded.Open(ctx, embedded.Options{
-		Run: fmt.Sprintf("%s-%d", r.id, r.process), Machines: where.AllMachines(),
-		Logs: r.own("logs", ""), State: r.own("machines", ".json"),
-	})
-	if err != nil {
+	if err := r.backend().provide(ctx, r, where); err != nil {
 		return err
 	}
-	r.cluster = cluster // not before: a nil *Cluster in it would not look like no cluster
 	r.say("run %s: %d machines up (%s)", r.id, len(r.cluster.Machines()), r.cluster.Describe())
-	if r.target, err = patroni.New(where, r.cluster, r.commands); err != nil {
-		return err
-	}
 	if err := r.target.Deploy(ctx); err != nil {
 		return fmt.Errorf("deploy the database: %w; its logs are in %s", err, r.own("logs", ""))
 	}
@@ -218,7 +203,7 @@ func (r *run) freezePlan(ctx context.Context) error {
 	if r.process == 1 {
 		p, err := plan.Make(r.topology, plan.Spec{
 			Suite: r.suite.Name, Seed: r.config.seed, Levels: r.levels(), Kinds: list(r.config.kinds), Only: r.config.caseID,
-			MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: r.config.budgetTime, EachCase: eachCase,
+			MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: r.config.budgetTime, EachCase: r.backend().eachCase,
 			Unsupported: r.cluster.Unsupported,
 		})
 		if err != nil {
@@ -228,7 +213,7 @@ func (r *run) freezePlan(ctx context.Context) error {
 			return err
 		}
 	}
-	err := r.wait(ctx, setUpLimit, "the plan of the first process", func(context.Context) error {
+	err := r.wait(ctx, r.backend().setUpLimit, "the plan of the first process", func(context.Context) error {
 		_, err := os.Stat(file)
 		return err
 	})
@@ -254,7 +239,7 @@ func (r *run) levels() []faultcalc.Level {
 
 // tearDown takes everything down. It is safe to call at any stage.
 func (r *run) tearDown(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, tearDownLimit)
+	ctx, cancel := context.WithTimeout(ctx, r.backend().tearDownLimit)
 	defer cancel()
 	began := time.Now()
 	var errs []error

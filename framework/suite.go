@@ -158,7 +158,7 @@ func (r *run) locate(id string) types.CodeLocation {
 // noTimeFor says why there is no time for another case, or "": go test kills what runs past its timeout.
 func (r *run) noTimeFor() string {
 	const rest = 30 * time.Second // to tear down and report
-	if r.deadline.IsZero() || time.Until(r.deadline) > eachCase*2+rest {
+	if r.deadline.IsZero() || time.Until(r.deadline) > r.backend().eachCase*2+rest {
 		return ""
 	}
 	return fmt.Sprintf("left out: go test's timeout is near (%s); raise -timeout or lower -budget-cases", r.deadline.Format(time.TimeOnly))

@@ -42,7 +42,7 @@ type Kind struct {
 
 // Kinds returns all fault kinds, in the order in which a plan prefers them.
 func Kinds() []Kind {
-	return []Kind{crash, hang, isolate, instanceCrash, instanceHang, serverHang, serverKill}
+	return []Kind{crash, hang, isolate, drain, kubeletStop, instanceCrash, instanceHang, serverHang, serverKill, podDelete}
 }
 
 // ByName returns the kind of that name at the level.
@@ -59,25 +59,31 @@ func ByName(level faultcalc.Level, name string) (Kind, error) {
 	return Kind{}, fmt.Errorf("%w: %q at the level %s; there are %s", ErrUnknownKind, name, level, strings.Join(names, ", "))
 }
 
-// onMachine and onInstance look the node up for a kind's On.
-func onMachine(make func(provider.Machine) Fault) func(provider.Cluster, string) (Fault, error) {
+// onMachine and onInstance look the node up for a kind's On. M and I are what the kind needs of it, which not every
+// provider's nodes have.
+func onMachine[M provider.Machine](make func(M) Fault) func(provider.Cluster, string) (Fault, error) {
 	return func(c provider.Cluster, name string) (Fault, error) {
 		m, err := c.Machine(name)
-		if err != nil {
-			return nil, err
-		}
-		return make(m), nil
+		return able(m, err, make)
 	}
 }
 
-func onInstance(make func(provider.Instance) Fault) func(provider.Cluster, string) (Fault, error) {
+func onInstance[I provider.Instance](make func(I) Fault) func(provider.Cluster, string) (Fault, error) {
 	return func(c provider.Cluster, name string) (Fault, error) {
 		i, err := c.Instance(name)
-		if err != nil {
-			return nil, err
-		}
-		return make(i), nil
+		return able(i, err, make)
 	}
+}
+
+func able[N provider.Node](node provider.Node, err error, make func(N) Fault) (Fault, error) {
+	if err != nil {
+		return nil, err
+	}
+	n, ok := node.(N)
+	if !ok {
+		return nil, fmt.Errorf("%s can't fail this way: %w", node.Name(), errors.ErrUnsupported)
+	}
+	return make(n), nil
 }
 
 // inState tells whether the node is in the state, and what was seen.

@@ -58,7 +58,7 @@ func TestKinds(t *testing.T) {
 	for _, kind := range Kinds() {
 		t.Run(string(kind.Level)+"/"+kind.Name, func(t *testing.T) {
 			c := cluster(t)
-			if why := c.Unsupported(kind.Name); why != "" {
+			if why := c.Unsupported(kind.Level, kind.Name); why != "" {
 				t.Skip(why)
 			}
 			node, other := "m1", "m2"

@@ -21,10 +21,11 @@ type level struct {
 	table    string
 	model    *faultcalc.Model
 	kinds    []fault.Kind
-	others   []fault.Kind // that can't be injected here: their cases are listed as left out
+	others   []LeftOut // kinds that can't be injected here
 	boundary []faultcalc.FaultSet
 	factors  []faultcalc.FaultSet // the published fault factors that are not on the boundary
 	more     bool
+	yielded  map[string]bool // ids of candidates so far
 }
 
 // stage is one pass over a level's fault sets.
@@ -43,15 +44,15 @@ func newLevel(topology faultcalc.Topology, name faultcalc.Level, spec Spec) (*le
 	if err != nil {
 		return nil, fmt.Errorf("plan the level %s: %w", name, err)
 	}
-	l := &level{name: name, suite: spec.Suite, table: table, model: model}
+	l := &level{name: name, suite: spec.Suite, table: table, model: model, yielded: map[string]bool{}}
 	for _, k := range kindsAt(name, spec.Kinds) {
-		if spec.Unsupported(k.Name) == "" {
+		if reason := spec.Unsupported(name, k.Name); reason == "" {
 			l.kinds = append(l.kinds, k)
 		} else {
-			l.others = append(l.others, k)
+			l.others = append(l.others, LeftOut{strings.Join([]string{spec.Suite, k.Name, string(name), "…"}, ":"), reason})
 		}
 	}
-	if len(l.kinds)+len(l.others) == 0 {
+	if len(l.kinds) == 0 {
 		return l, nil
 	}
 	seen := 0
@@ -74,35 +75,52 @@ func newLevel(topology faultcalc.Topology, name faultcalc.Level, spec Spec) (*le
 
 // candidates yields the cases of one stage, all of which a budget may leave out.
 func (l *level) candidates(s stage) iter.Seq[Case] {
-	sets := l.boundary
-	if s == factorsOnce || s == factorsRest {
-		sets = l.factors
-	}
 	return func(yield func(Case) bool) {
-		for turn := range len(l.kinds) + len(l.others) {
-			if first := turn == 0; first != (s == boundaryOnce || s == factorsOnce) {
+		for set, kind := range l.pairs(s) {
+			c := l.caseOf(set, kind)
+			if l.yielded[c.ID] {
 				continue
 			}
-			for i, set := range sets {
-				kind := l.kindFor(i, turn)
-				if len(set.Nodes) == 0 && turn > 0 {
-					continue // without a fault, every kind is the same
-				}
-				if !yield(l.caseOf(set, kind)) {
-					return
-				}
+			l.yielded[c.ID] = true
+			if !yield(c) {
+				return
 			}
 		}
 	}
 }
 
-// kindFor lets the kinds that can be injected take turns, so that each pass has every set once, and then goes
-// through the others.
-func (l *level) kindFor(set, turn int) fault.Kind {
-	if own := len(l.kinds); turn < own {
-		return l.kinds[(set+turn)%own]
+// pairs says which fault sets a stage has with which kinds. A kind that passes by itself decides nothing about its set: each
+// comes first, with a set that would be a cut, and then leaves the first passes to the kinds that decide.
+func (l *level) pairs(s stage) iter.Seq2[faultcalc.FaultSet, fault.Kind] {
+	deciding := slices.DeleteFunc(slices.Clone(l.kinds), func(k fault.Kind) bool { return !k.Down })
+	passing := slices.DeleteFunc(slices.Clone(l.kinds), func(k fault.Kind) bool { return k.Down })
+	sets := l.boundary
+	if s == factorsOnce || s == factorsRest {
+		sets = l.factors
 	}
-	return l.others[turn-len(l.kinds)]
+	return func(yield func(faultcalc.FaultSet, fault.Kind) bool) {
+		if s == boundaryOnce {
+			for i, kind := range passing {
+				if len(sets) > 0 && !yield(sets[i%len(sets)], kind) {
+					return
+				}
+			}
+		}
+		kinds := l.kinds
+		if once := s == boundaryOnce || s == factorsOnce; once && len(deciding) > 0 {
+			kinds = deciding
+		}
+		for turn := range kinds {
+			for i, set := range sets {
+				if !yield(set, kinds[(i+turn)%len(kinds)]) {
+					return
+				}
+			}
+			if s == boundaryOnce || s == factorsOnce {
+				return
+			}
+		}
+	}
 }
 
 func (l *level) caseOf(set faultcalc.FaultSet, kind fault.Kind) Case {

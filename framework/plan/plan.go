@@ -81,7 +81,7 @@ type Spec struct {
 	MaxCases          int
 	MaxTime, EachCase time.Duration
 	// Unsupported says why a fault kind can't be injected, or "".
-	Unsupported func(kind string) string
+	Unsupported func(level faultcalc.Level, kind string) string
 }
 
 // Make plans: the boundary of every level first, each fault set with one kind of fault in turn, then the
@@ -115,13 +115,19 @@ func Make(topology faultcalc.Topology, spec Spec) (Plan, error) {
 			p.Cases = append(p.Cases, c)
 		}
 	}
-	if spec.Only != "" && len(p.Cases) == 0 {
-		return p, fmt.Errorf("%w: %s; the plan's file lists what there is", ErrNoCase, spec.Only)
-	}
 	for _, l := range levels {
+		for _, other := range l.others {
+			p.LeftOut = append(p.LeftOut, other)
+			if strings.HasPrefix(spec.Only, strings.TrimSuffix(other.ID, "…")) {
+				return p, fmt.Errorf("%w: %s: %s", ErrNoCase, spec.Only, other.Reason)
+			}
+		}
 		if l.more {
 			p.LeftOut = append(p.LeftOut, LeftOut{string(l.name) + ":…", fmt.Sprintf("more than %d fault sets; not listed", mostSets)})
 		}
+	}
+	if spec.Only != "" && len(p.Cases) == 0 {
+		return p, fmt.Errorf("%w: %s; the plan's file lists what there is", ErrNoCase, spec.Only)
 	}
 	var err error
 	p.Coverage, err = Cover(topology, spec.Levels, p.Cases)
@@ -141,8 +147,6 @@ func leftOut(c Case, fits bool, reason string, spec Spec) string {
 	switch {
 	case spec.Only != "" && c.ID != spec.Only:
 		return "only " + spec.Only + " was asked for"
-	case c.Kind != Control && spec.Unsupported(c.Kind) != "":
-		return spec.Unsupported(c.Kind)
 	case spec.Only == "" && !fits:
 		return reason
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,8 +34,8 @@ func ring() faultcalc.Topology {
 
 func spec() Spec {
 	return Spec{
-		Suite: "s", Seed: 1, Levels: []faultcalc.Level{faultcalc.LevelMachine}, MaxCases: 100, MaxTime: time.Hour, EachCase: time.Second,
-		Unsupported: func(string) string { return "" },
+		Suite: "s", Seed: 1, Levels: []faultcalc.Level{faultcalc.LevelMachine}, Kinds: []string{"crash", "hang", "isolate", "server-kill"}, MaxCases: 100, MaxTime: time.Hour, EachCase: time.Second,
+		Unsupported: func(faultcalc.Level, string) string { return "" },
 	}
 }
 
@@ -104,7 +105,7 @@ func TestBudgetsSayWhatTheyLeaveOut(t *testing.T) {
 
 func TestUnsupportedKindsAreLeftOutWithTheReason(t *testing.T) {
 	sp := spec()
-	sp.Unsupported = func(kind string) string {
+	sp.Unsupported = func(_ faultcalc.Level, kind string) string {
 		if kind == "isolate" {
 			return "no network to cut"
 		}
@@ -120,8 +121,12 @@ func TestUnsupportedKindsAreLeftOutWithTheReason(t *testing.T) {
 	if slices.ContainsFunc(p.Cases, func(c Case) bool { return c.Kind == "isolate" }) {
 		t.Error("a case that can't be done is planned")
 	}
-	if !slices.Contains(p.LeftOut, LeftOut{"s:isolate:machine:m3+m4", "no network to cut"}) {
+	if !slices.Contains(p.LeftOut, LeftOut{"s:isolate:machine:…", "no network to cut"}) {
 		t.Errorf("got %+v", p.LeftOut)
+	}
+	sp.Only = "s:isolate:machine:m1"
+	if _, err := Make(ring(), sp); !errors.Is(err, ErrNoCase) || !strings.Contains(err.Error(), "no network to cut") {
+		t.Errorf("asked for that case alone: got %v, want ErrNoCase with the reason", err)
 	}
 }
 
@@ -135,6 +140,19 @@ func TestOnlyOneCase(t *testing.T) {
 	sp.Only = "s:hang:machine:m9"
 	if _, err := Make(ring(), sp); !errors.Is(err, ErrNoCase) {
 		t.Errorf("got %v, want ErrNoCase", err)
+	}
+}
+
+// They come first, since any budget should have one of each, and take no turn of a kind that decides.
+func TestPassingKindsComeOnceAndFirst(t *testing.T) {
+	sp := spec()
+	sp.Kinds, sp.MaxCases = []string{"crash", "kubelet-stop", "hang"}, 7
+	p, err := Make(ring(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Cases[0].ID != "s:kubelet-stop:machine:m1+m2" || p.Coverage[0].DecidedShare != 1 {
+		t.Errorf("got %v, %v", ids(p), p.Coverage)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"context"
 	"errors"
 	"net"
+
+	"github.com/cutset-dev/cutset/faultcalc"
 )
 
 // ErrUnknownNode is wrapped by the error for a machine or an instance that the cluster does not have.
@@ -76,6 +78,30 @@ type Instance interface {
 	Server() Node
 }
 
+// Drainable is a machine that a scheduler can empty: it evicts what runs there, and places nothing new.
+type Drainable interface {
+	Machine
+	Drain(ctx context.Context) error
+	// Uncordon lets the scheduler place instances again.
+	Uncordon(ctx context.Context) error
+	// Drained tells whether the machine takes no new instances and has none left, and what was seen.
+	Drained(ctx context.Context) (drained bool, seen string, err error)
+}
+
+// Tended is a machine with an agent that looks after its instances; without it they go on, but nobody starts them again.
+type Tended interface {
+	Machine
+	Agent() Node
+}
+
+// Replaceable is an instance that a controller makes anew when it is deleted, with the same name and disk.
+type Replaceable interface {
+	Instance
+	Delete(ctx context.Context) error
+	// Incarnation names the present one; "" while there is none.
+	Incarnation(ctx context.Context) (string, error)
+}
+
 // Spec is what a target places on a machine: one long-running program, usually the supervisor of a
 // database server. The provider starts it as an unprivileged user, restarts it when its machine
 // boots, and keeps its output in the run's logs.
@@ -95,17 +121,22 @@ type Cluster interface {
 	Machines() []string
 	Machine(name string) (Machine, error)
 	Instance(name string) (Instance, error)
+	// Dial connects to an address of the cluster as a client would, from outside of every machine.
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// Unsupported says why a fault kind can't be injected at the level, or "" when it can.
+	Unsupported(level faultcalc.Level, kind string) string
+	// Describe says in one line what the machines are made of.
+	Describe() string
+	// Close takes everything down and removes it.
+	Close(ctx context.Context) error
+}
+
+// Host is a cluster on whose machines a target places programs itself.
+type Host interface {
+	Cluster
 	// Disk returns the machine's disk as a directory, as the caller and as programs on the machine see it.
 	// Its content survives a crash of the machine.
 	Disk(machine string) (outside, inside string, err error)
 	// Place registers the program with its machine and starts it.
 	Place(ctx context.Context, spec Spec) error
-	// Dial connects to an address of the cluster as a client would, from outside of every machine.
-	Dial(ctx context.Context, network, address string) (net.Conn, error)
-	// Unsupported says why a fault kind can't be injected here, or "" when it can.
-	Unsupported(kind string) string
-	// Describe says in one line what the machines are made of.
-	Describe() string
-	// Close takes everything down and removes it.
-	Close(ctx context.Context) error
 }

@@ -22,7 +22,9 @@ import (
 	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/fault"
 	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/provider"
 	"github.com/cutset-dev/cutset/framework/provider/embedded"
+	"github.com/cutset-dev/cutset/framework/provider/kind"
 	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
@@ -78,21 +80,26 @@ func runs(output, run string) ([]string, error) {
 }
 
 // eachCluster calls do with every cluster that the run's processes left behind. What ended with the run is passed over.
-func eachCluster(dir string, do func(*embedded.Cluster) error) error {
-	states, err := filepath.Glob(filepath.Join(dir, "machines*.json"))
-	if err != nil {
-		return err
-	}
-	for _, state := range states {
-		cluster, err := embedded.Reopen(state)
-		if errors.Is(err, embedded.ErrGone) {
-			continue
-		}
+func eachCluster(ctx context.Context, dir string, do func(provider.Cluster) error) error {
+	for pattern, reopen := range map[string]func(file string) (provider.Cluster, error){
+		"machines*.json": func(file string) (provider.Cluster, error) { return embedded.Reopen(file) },
+		"kind*.json":     func(file string) (provider.Cluster, error) { return kind.Reopen(ctx, file, filepath.Join(dir, "logs")) },
+	} {
+		states, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {
 			return err
 		}
-		if err := do(cluster); err != nil {
-			return err
+		for _, state := range states {
+			cluster, err := reopen(state)
+			if errors.Is(err, embedded.ErrGone) {
+				continue
+			}
+			if err == nil {
+				err = do(cluster)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -104,14 +111,14 @@ func heal(ctx context.Context, out io.Writer, dir string) error {
 		return err
 	}
 	healed := 0
-	err = eachCluster(dir, func(c *embedded.Cluster) error {
+	err = eachCluster(ctx, dir, func(c provider.Cluster) error {
 		for _, p := range open {
-			kind, err := fault.ByName(faultcalc.Level(p.Level), p.Kind)
+			k, err := fault.ByName(faultcalc.Level(p.Level), p.Kind)
 			if err != nil {
 				return err
 			}
 			for _, node := range p.Nodes {
-				f, err := kind.On(c, node)
+				f, err := k.On(c, node)
 				if err != nil {
 					return err
 				}
@@ -160,7 +167,7 @@ func openFaults(dir string) ([]history.Planned, error) {
 }
 
 func clean(ctx context.Context, out io.Writer, dir string) error {
-	if err := eachCluster(dir, func(c *embedded.Cluster) error { return c.Close(ctx) }); err != nil {
+	if err := eachCluster(ctx, dir, func(c provider.Cluster) error { return c.Close(ctx) }); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(dir); err != nil {

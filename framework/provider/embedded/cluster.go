@@ -24,9 +24,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
+	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/processes"
 )
 
 // Options say what to make and where to leave its traces.
@@ -50,7 +53,7 @@ type Cluster struct {
 	instances map[string]*instance
 }
 
-var _ provider.Cluster = (*Cluster)(nil)
+var _ provider.Host = (*Cluster)(nil)
 
 // Open makes the machines and boots them.
 func Open(ctx context.Context, options Options) (*Cluster, error) {
@@ -96,7 +99,7 @@ func (c *Cluster) addMachine(at int, name string) error {
 		sum := sha256.Sum256([]byte(c.options.Run)) // runs side by side get different addresses
 		m.address = fmt.Sprintf("127.%d.%d.%d", 64+sum[0]%128, 1+sum[1]%254, m.host)
 	}
-	m.processNode = &processNode{name: name, list: func() ([]proc, error) { return listProcesses(c.onMachine(m)) }}
+	m.Node = &processes.Node{Label: name, Table: onHost(func() func(int) bool { return c.onMachine(m) })}
 	c.machines[name], c.order = m, append(c.order, name)
 	if err := os.Mkdir(m.disk, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make the disk of machine %s: %w", name, err)
@@ -156,7 +159,7 @@ func (c *Cluster) Instance(name string) (provider.Instance, error) {
 	return i, nil
 }
 
-// Disk implements [provider.Cluster].
+// Disk implements [provider.Host].
 func (c *Cluster) Disk(name string) (outside, inside string, err error) {
 	m, err := c.machine(name)
 	if err != nil {
@@ -165,9 +168,9 @@ func (c *Cluster) Disk(name string) (outside, inside string, err error) {
 	return m.disk, m.insideDisk(), nil
 }
 
-// Place implements [provider.Cluster]. The program runs in the directory of its name on the
+// Place implements [provider.Host]. The program runs in the directory of its name on the
 // machine's disk, which is made here if it is missing.
-func (c *Cluster) Place(_ context.Context, spec provider.Spec) error {
+func (c *Cluster) Place(ctx context.Context, spec provider.Spec) error {
 	m, err := c.machine(spec.Machine)
 	if err != nil {
 		return err
@@ -182,7 +185,7 @@ func (c *Cluster) Place(_ context.Context, spec provider.Spec) error {
 	}
 	i := newInstance(c, m, spec)
 	c.instances[spec.Name] = i
-	if err := i.start(); err != nil {
+	if err := i.start(ctx); err != nil {
 		return err
 	}
 	return c.recordLocked()
@@ -212,7 +215,7 @@ func (c *Cluster) Dial(ctx context.Context, network, address string) (net.Conn, 
 
 func (c *Cluster) setIsolated(m *machine, isolated bool) error {
 	if c.network == nil {
-		return errors.New("isolate machine " + m.name + ": " + c.Unsupported("isolate"))
+		return errors.New("isolate machine " + m.Label + ": " + c.uncut())
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -227,11 +230,19 @@ func (c *Cluster) setIsolated(m *machine, isolated bool) error {
 }
 
 // Unsupported implements [provider.Cluster].
-func (c *Cluster) Unsupported(kind string) string {
-	if kind == "isolate" && c.network == nil {
-		return "machines are loopback addresses of one network, which can't be cut (" + c.reason + ")"
+func (c *Cluster) Unsupported(_ faultcalc.Level, kind string) string {
+	switch {
+	case slices.Contains([]string{"kubelet-stop", "drain", "pod-delete", "volume-full"}, kind):
+		return "machines are made of processes, not of Kubernetes nodes"
+	case kind == "isolate" && c.network == nil:
+		return c.uncut()
 	}
 	return ""
+}
+
+// uncut says why the network can't be cut.
+func (c *Cluster) uncut() string {
+	return "machines are loopback addresses of one network, which can't be cut (" + c.reason + ")"
 }
 
 // Describe implements [provider.Cluster].

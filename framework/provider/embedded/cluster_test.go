@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/owner"
 )
 
 // The test binary is also the program that the tests place on machines: a supervisor whose
@@ -222,7 +223,7 @@ func TestServerFailsWithoutItsSupervisor(t *testing.T) {
 
 func TestIsolate(t *testing.T) {
 	c, address := open(t)
-	if why := c.Unsupported("isolate"); why != "" {
+	if why := c.Unsupported("machine", "isolate"); why != "" {
 		if err := c.machines["m1"].Isolate(t.Context()); err == nil {
 			t.Error("a machine that can't be isolated was: ", why)
 		}
@@ -344,11 +345,11 @@ func TestReopen(t *testing.T) {
 
 func TestReopenRefusesWhatStillRuns(t *testing.T) {
 	c, _ := open(t)
-	want := ErrRunning
+	want := owner.ErrRunning
 	if c.network != nil {
 		want = ErrGone // its owner is seen from outside of the world
 	}
-	if _, err := Reopen(c.options.State); !errors.Is(err, want) && !errors.Is(err, ErrRunning) {
+	if _, err := Reopen(c.options.State); !errors.Is(err, want) && !errors.Is(err, owner.ErrRunning) {
 		t.Errorf("got %v, want %v", err, want)
 	}
 }

@@ -7,38 +7,29 @@ import (
 	"path/filepath"
 
 	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/processes"
 )
 
 // instance is a program that a target placed on a machine, with everything it started.
 type instance struct {
-	*processNode
+	*processes.Node
 	cluster *Cluster
 	machine *machine
 	spec    provider.Spec
-	matches func(pid int) bool // is it a process of this instance
-	server  *processNode
+	server  *processes.Node
 }
 
 var _ provider.Instance = (*instance)(nil)
 
 func newInstance(c *Cluster, m *machine, spec provider.Spec) *instance {
-	i := &instance{cluster: c, machine: m, spec: spec}
 	// Instance names are unique in the cluster, so the directory tells the machine too.
-	i.matches = runsBelow(filepath.Join(m.insideDisk(), spec.Name))
-	i.processNode = &processNode{name: spec.Name, list: func() ([]proc, error) { return listProcesses(i.matches) }}
-	i.server = &processNode{name: spec.Name + " server", supervised: spec.Server != "", list: func() ([]proc, error) {
-		all, err := i.list()
-		if spec.Server == "" {
-			return all, err
-		}
-		var server []proc
-		for _, p := range all {
-			if p.name == spec.Server {
-				server = append(server, p)
-			}
-		}
-		return server, err
-	}}
+	below := runsBelow(filepath.Join(m.insideDisk(), spec.Name))
+	all := onHost(func() func(int) bool { return below })
+	i := &instance{cluster: c, machine: m, spec: spec, Node: &processes.Node{Label: spec.Name, Table: all}}
+	i.server = &processes.Node{Label: spec.Name + " server", Table: all}
+	if spec.Server != "" {
+		i.server.Table, i.server.Supervised = processes.Named(all, spec.Server), true
+	}
 	return i
 }
 
@@ -46,19 +37,19 @@ func newInstance(c *Cluster, m *machine, spec provider.Spec) *instance {
 func (i *instance) Server() provider.Node { return i.server }
 
 // Start implements [provider.Node].
-func (i *instance) Start(context.Context) error {
+func (i *instance) Start(ctx context.Context) error {
 	i.cluster.mu.Lock()
 	defer i.cluster.mu.Unlock()
-	return i.start()
+	return i.start(ctx)
 }
 
 // start launches the program unless something of it still runs.
-func (i *instance) start() error {
+func (i *instance) start(ctx context.Context) error {
 	if i.cluster.network != nil && i.machine.first == nil {
-		return fmt.Errorf("start instance %s: its machine %s is down; start that first", i.spec.Name, i.machine.name)
+		return fmt.Errorf("start instance %s: its machine %s is down; start that first", i.spec.Name, i.machine.Label)
 	}
-	procs, err := listProcesses(i.matches)
-	if err != nil || len(procs) > 0 {
+	found, err := i.List(ctx)
+	if err != nil || len(found) > 0 {
 		return err
 	}
 	log, err := os.OpenFile(filepath.Join(i.cluster.options.Logs, i.spec.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

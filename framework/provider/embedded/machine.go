@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/processes"
 )
 
 const (
@@ -35,7 +36,7 @@ const (
 // machine is a set of namespaces with a first process of its own; killing that one kills all of it
 // at once. In a cluster without namespaces it is an address and a directory.
 type machine struct {
-	*processNode
+	*processes.Node
 	cluster *Cluster
 	host    int    // host part of its address, and number of its port
 	address string // the only one
@@ -66,7 +67,7 @@ func (m *machine) Addresses() ([]string, error) {
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("collect the addresses of machine %s: %w", m.name, err)
+		return nil, fmt.Errorf("collect the addresses of machine %s: %w", m.Label, err)
 	}
 	return found, nil
 }
@@ -87,7 +88,7 @@ func (m *machine) boot(ctx context.Context) error {
 	defer ready.Close() //nolint:errcheck // read to its end below
 	first := exec.CommandContext(context.WithoutCancel(ctx), exe)
 	first.Env = []string{
-		roleEnv + "=" + roleMachine, diskEnv + "=" + m.disk, hostEnv + "=" + m.name, pidEnv + "=" + strconv.Itoa(1+m.boots%8*pidsPerBoot),
+		roleEnv + "=" + roleMachine, diskEnv + "=" + m.disk, hostEnv + "=" + m.Label, pidEnv + "=" + strconv.Itoa(1+m.boots%8*pidsPerBoot),
 	}
 	m.boots++
 	first.ExtraFiles = []*os.File{booted}
@@ -97,17 +98,17 @@ func (m *machine) boot(ctx context.Context) error {
 	err = first.Start()
 	_ = booted.Close()
 	if err != nil {
-		return fmt.Errorf("start the first process of machine %s: %w", m.name, err)
+		return fmt.Errorf("start the first process of machine %s: %w", m.Label, err)
 	}
 	if said, _ := io.ReadAll(ready); string(said) != "ready" {
-		return fmt.Errorf("boot machine %s: its first process said %q, and ended: %w", m.name, said, first.Wait())
+		return fmt.Errorf("boot machine %s: its first process said %q, and ended: %w", m.Label, said, first.Wait())
 	}
 	m.first, m.pidNS = first, pidNamespace(first.Process.Pid)
 	if m.netNS, err = os.Open(fmt.Sprintf("/proc/%d/ns/net", first.Process.Pid)); err != nil {
-		return fmt.Errorf("find the network of machine %s: %w", m.name, err)
+		return fmt.Errorf("find the network of machine %s: %w", m.Label, err)
 	}
 	if err := m.cluster.network.plug(m.netNS, m.host); err != nil {
-		return fmt.Errorf("plug machine %s into the switch: %w", m.name, err)
+		return fmt.Errorf("plug machine %s into the switch: %w", m.Label, err)
 	}
 	return nil
 }
@@ -175,7 +176,7 @@ func (m *machine) enter() error {
 		err = unix.Setns(int(file.Fd()), ns.flag)
 		_ = file.Close()
 		if err != nil {
-			return fmt.Errorf("enter the %s namespace of machine %s: %w", ns.name, m.name, err)
+			return fmt.Errorf("enter the %s namespace of machine %s: %w", ns.name, m.Label, err)
 		}
 	}
 	return nil
@@ -208,7 +209,7 @@ func (m *machine) launch(spec provider.Spec, log *os.File) (*exec.Cmd, error) {
 		started <- cmd.Start()
 	}()
 	if err := <-started; err != nil {
-		return nil, fmt.Errorf("start instance %s on machine %s: %w", spec.Name, m.name, err)
+		return nil, fmt.Errorf("start instance %s on machine %s: %w", spec.Name, m.Label, err)
 	}
 	return cmd, nil
 }
@@ -223,7 +224,7 @@ func (m *machine) insideDisk() string {
 // Crash implements [provider.Node]: with its first process, the kernel kills everything on the machine.
 func (m *machine) Crash(ctx context.Context) error {
 	if m.cluster.network == nil {
-		return m.processNode.Crash(ctx)
+		return m.Node.Crash(ctx)
 	}
 	m.cluster.mu.Lock()
 	defer m.cluster.mu.Unlock()
@@ -235,7 +236,7 @@ func (m *machine) powerOff() error {
 		return nil
 	}
 	if err := m.first.Process.Kill(); err != nil {
-		return fmt.Errorf("kill the first process of machine %s: %w", m.name, err)
+		return fmt.Errorf("kill the first process of machine %s: %w", m.Label, err)
 	}
 	_ = m.first.Wait() // returns when everything in its process namespace is gone
 	_ = m.netNS.Close()
@@ -254,7 +255,7 @@ func (m *machine) Start(ctx context.Context) error {
 		if i.machine != m {
 			continue
 		}
-		if err := i.start(); err != nil {
+		if err := i.start(ctx); err != nil {
 			return err
 		}
 	}
@@ -279,7 +280,7 @@ func (m *machine) Isolated(ctx context.Context) (isolated bool, seen string, err
 			if peer == m || way[0].isDown() || way[1].isDown() {
 				continue
 			}
-			label := way[0].name + " to " + way[1].name
+			label := way[0].Label + " to " + way[1].Label
 			tried = append(tried, label)
 			tries.Go(func() {
 				within, cancel := context.WithTimeout(ctx, patience)
@@ -295,7 +296,7 @@ func (m *machine) Isolated(ctx context.Context) (isolated bool, seen string, err
 	tries.Wait()
 	slices.Sort(connected)
 	if len(tried) == 0 {
-		return false, "", fmt.Errorf("tell whether machine %s is isolated: it has no peer that is up", m.name)
+		return false, "", fmt.Errorf("tell whether machine %s is isolated: it has no peer that is up", m.Label)
 	}
 	return len(connected) == 0, fmt.Sprintf("tried %v; connected: %v", tried, connected), ctx.Err()
 }
@@ -339,7 +340,7 @@ func (m *machine) reach(ctx context.Context, address string) error {
 		conn, err = dialWithin(ctx, m.netNS, "tcp", address)
 	}
 	if err != nil {
-		return fmt.Errorf("reach %s from machine %s: %w", address, m.name, err)
+		return fmt.Errorf("reach %s from machine %s: %w", address, m.Label, err)
 	}
 	return conn.Close()
 }

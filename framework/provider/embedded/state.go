@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/shirou/gopsutil/v3/process"
-
 	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/owner"
 )
 
 // state is what another process needs to know to heal or clean up after a killed run.
 type state struct {
-	Options   Options         `json:"options"`
-	World     bool            `json:"world"` // of namespaces: it ended with its process
-	Owner     int             `json:"owner"` // process id, as the user sees it
-	Born      int64           `json:"born"`  // of the owner, milliseconds since the epoch
+	Options Options `json:"options"`
+	World   bool    `json:"world"` // of namespaces: it ended with its process
+	owner.Owner
 	Instances []provider.Spec `json:"instances"`
 }
 
@@ -30,9 +28,9 @@ func (c *Cluster) recordLocked() error {
 	if c.options.State == "" {
 		return nil
 	}
-	s := state{Options: c.options, World: c.network != nil, Owner: os.Getpid(), Born: born(os.Getpid())}
+	s := state{Options: c.options, World: c.network != nil, Owner: owner.Self()}
 	if s.World {
-		if _, err := fmt.Sscanf(os.Getenv(outerEnv), "%d:%d", &s.Owner, &s.Born); err != nil {
+		if _, err := fmt.Sscanf(os.Getenv(outerEnv), "%d:%d", &s.PID, &s.Born); err != nil {
 			return fmt.Errorf("read the outer process from %s: %w", outerEnv, err)
 		}
 	}
@@ -59,18 +57,6 @@ func (c *Cluster) forget() error {
 	return nil
 }
 
-func born(pid int) int64 {
-	p, err := process.NewProcess(int32(pid))
-	if err != nil {
-		return 0
-	}
-	at, _ := p.CreateTime()
-	return at
-}
-
-// ErrRunning is returned by [Reopen] for the cluster of a run that has not ended.
-var ErrRunning = errors.New("the run is still going on")
-
 // ErrGone is returned by [Reopen] for a cluster that ended with its run: nothing is left to heal.
 var ErrGone = errors.New("the run's machines ended with it")
 
@@ -85,9 +71,8 @@ func Reopen(stateFile string) (*Cluster, error) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		return nil, fmt.Errorf("read %s: %w", stateFile, err)
 	}
-	const skew = 2000 // the clock from which births are reckoned is set in whole seconds
-	if at := born(s.Owner); at != 0 && at-s.Born < skew && s.Born-at < skew {
-		return nil, fmt.Errorf("%w, as process %d; stop that one first", ErrRunning, s.Owner)
+	if err := s.Ended(); err != nil {
+		return nil, err
 	}
 	if s.World {
 		return nil, ErrGone

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/cutset-dev/cutset/framework/provider/owner"
 )
 
 // The program re-executes itself in these roles; see the package comment for who starts whom.
@@ -86,7 +88,8 @@ func runWorld() (int, error) {
 	}
 	cmd := exec.Command(exe, worldArgs(os.Args[1:])...) //nolint:noctx // it lives as long as this process, by the parent-death signal
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), roleEnv+"="+roleInit, outerEnv+"="+fmt.Sprintf("%d:%d", os.Getpid(), born(os.Getpid())))
+	self := owner.Self()
+	cmd.Env = append(os.Environ(), roleEnv+"="+roleInit, outerEnv+"="+fmt.Sprintf("%d:%d", self.PID, self.Born))
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},

@@ -3,19 +3,14 @@ package patroni
 import (
 	"fmt"
 	"maps"
-	"path"
-
-	"sigs.k8s.io/yaml"
 )
 
 const (
-	superuser   = "postgres"
-	replicator  = "replicator"
-	rewinder    = "rewinder"
-	client      = "cutset" // what discovery and the workload connect as
-	database    = "postgres"
-	etcdClients = 2379
-	etcdPeers   = 2380
+	superuser  = "postgres"
+	replicator = "replicator"
+	rewinder   = "rewinder"
+	client     = "cutset" // what discovery and the workload connect as
+	database   = "postgres"
 )
 
 // A shard's ports are the same on every machine, and no two shards on one machine share them.
@@ -37,47 +32,43 @@ type copyOf struct {
 func (c copyOf) server() string { return fmt.Sprintf("%s:%d", c.Host, serverPort(c.Shard)) }
 func (c copyOf) rest() string   { return fmt.Sprintf("%s:%d", c.Host, restPort(c.Shard)) }
 
-// configure writes Patroni's configuration for one copy. dir is the copy's directory, as it is seen
-// on its machine.
-func (t *Target) configure(c copyOf, dir string) ([]byte, error) {
+// common is the part of Patroni's configuration that does not depend on where the shard's copies run.
+func (t *Target) common(shard, members int) map[string]any {
 	account := func(user string) map[string]any {
 		return map[string]any{"username": user, "password": t.passwords[user]}
 	}
-	dcs := make([]string, 0, len(t.placement.DCS.Machines))
-	for _, host := range t.dcsHosts {
-		dcs = append(dcs, fmt.Sprintf("%s:%d", host, etcdClients))
-	}
-	return yaml.Marshal(map[string]any{
-		"scope": scope(c.Shard), "namespace": "/cutset/", "name": c.Instance,
-		"restapi": map[string]any{
-			"listen": c.rest(), "connect_address": c.rest(), "authentication": account("rest"),
-		},
-		t.placement.DCS.API: map[string]any{"hosts": dcs},
+	return map[string]any{
+		"scope":   scope(shard),
+		"restapi": map[string]any{"authentication": account("rest")},
 		"bootstrap": map[string]any{
-			"dcs":    t.dynamic(c),
+			"dcs":    t.dynamic(members),
 			"initdb": []any{map[string]any{"encoding": "UTF8"}, map[string]any{"locale": "C"}, map[string]any{"wal-segsize": "1"}, "data-checksums"},
 			"pg_hba": []string{
-				"host all all samenet scram-sha-256",
-				"host replication " + replicator + " samenet scram-sha-256",
+				"host all all all scram-sha-256",
+				"host replication " + replicator + " all scram-sha-256",
 			},
 		},
 		"postgresql": map[string]any{
-			"listen": c.server(), "connect_address": c.server(),
-			"data_dir": path.Join(dir, "data"), "bin_dir": t.bin, "pgpass": path.Join(dir, "pgpass"),
 			"authentication": map[string]any{
 				"superuser": account(superuser), "replication": account(replicator), "rewind": account(rewinder),
 			},
 			// No socket files: after a crash, the lock of one would be left on the disk.
 			"parameters": map[string]any{"unix_socket_directories": ""},
 		},
-	})
+	}
+}
+
+// section returns a part of a configuration, to add to it.
+func section(config map[string]any, name string) map[string]any {
+	part, _ := config[name].(map[string]any)
+	return part
 }
 
 // dynamic is the shard's configuration in the DCS: the placement's, over defaults that suit a test.
-func (t *Target) dynamic(c copyOf) map[string]any {
+func (t *Target) dynamic(members int) map[string]any {
 	config := map[string]any{
 		// With every standby synchronous, each of them holds every acknowledged write and may be promoted.
-		"synchronous_node_count": max(1, c.Members-1),
+		"synchronous_node_count": max(1, members-1),
 		"postgresql": map[string]any{
 			"use_pg_rewind": true,
 			"parameters": map[string]any{
@@ -98,21 +89,3 @@ func (t *Target) dynamic(c copyOf) map[string]any {
 	delete(config, paused) // Patroni does not bootstrap while it is paused: see Deploy
 	return config
 }
-
-// etcdArgs returns the arguments of one member of the DCS.
-func (t *Target) etcdArgs(at int) []string {
-	url := func(host string, port int) string { return fmt.Sprintf("http://%s:%d", host, port) }
-	host := t.dcsHosts[at]
-	cluster := ""
-	for i, name := range t.placement.DCS.Machines {
-		cluster += fmt.Sprintf(",%s=%s", etcdName(name), url(t.dcsHosts[i], etcdPeers))
-	}
-	return []string{
-		"etcd", "--name", etcdName(t.placement.DCS.Machines[at]), "--data-dir", "data", "--enable-v2=true",
-		"--listen-client-urls", url(host, etcdClients), "--advertise-client-urls", url(host, etcdClients),
-		"--listen-peer-urls", url(host, etcdPeers), "--initial-advertise-peer-urls", url(host, etcdPeers),
-		"--initial-cluster", cluster[1:], "--log-level", "warn",
-	}
-}
-
-func etcdName(machine string) string { return "etcd-" + machine }

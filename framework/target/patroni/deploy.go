@@ -2,18 +2,14 @@ package patroni
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
-
-	"github.com/cutset-dev/cutset/framework/provider"
 )
 
 // paused is the key of Patroni's dynamic configuration that `patronictl pause` sets.
@@ -21,11 +17,8 @@ const paused = "pause"
 
 // Deploy implements [target.Target].
 func (t *Target) Deploy(ctx context.Context) error {
-	for at, name := range t.placement.DCS.Machines {
-		spec := provider.Spec{Name: etcdName(name), Machine: name, Args: t.etcdArgs(at), Env: environment()}
-		if err := t.cluster.Place(ctx, spec); err != nil {
-			return err
-		}
+	if err := t.runs.prepare(ctx); err != nil {
+		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	for _, s := range t.placement.Shards {
@@ -34,28 +27,23 @@ func (t *Target) Deploy(ctx context.Context) error {
 	return group.Wait()
 }
 
-// environment is all that an instance sees of this process's environment.
-func environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "ETCD_UNSUPPORTED_ARCH=arm64"}
-}
-
 // deployShard starts the shard's first member alone, so that it is the one that becomes primary, then the others.
 func (t *Target) deployShard(ctx context.Context, shard int) error {
 	copies := t.copiesOf(shard)
-	if err := t.place(ctx, copies[0]); err != nil {
+	if err := t.runs.start(ctx, copies[0]); err != nil {
 		return err
 	}
 	err := wait(ctx, fmt.Sprintf("shard %d to have a primary", shard), func(ctx context.Context) error {
-		return t.call(ctx, http.MethodGet, copies[0], "/primary", nil, nil)
+		return t.hasPrimary(ctx, shard)
 	})
 	if err != nil {
 		return err
 	}
 	group, within := errgroup.WithContext(ctx)
 	for _, c := range copies[1:] {
-		group.Go(func() error { return t.place(within, c) })
+		group.Go(func() error { return t.runs.start(within, c) })
 	}
-	group.Go(func() error { return t.createSchema(within, copies[0]) })
+	group.Go(func() error { return t.createSchema(within, shard) })
 	if err := group.Wait(); err != nil {
 		return err
 	}
@@ -71,50 +59,20 @@ func (t *Target) deployShard(ctx context.Context, shard int) error {
 	return nil
 }
 
-func (t *Target) place(ctx context.Context, c copyOf) error {
-	outside, inside, err := t.cluster.Disk(c.Machine)
-	if err != nil {
-		return err
+func (t *Target) hasPrimary(ctx context.Context, shard int) error {
+	view, err := t.view(ctx, shard)
+	if err == nil && !slices.ContainsFunc(view.Members, func(m member) bool { return m.leads() && m.runs() }) {
+		err = errors.New("none of its members leads")
 	}
-	dir := filepath.Join(inside, c.Instance)
-	config, err := t.configure(c, dir)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Join(outside, c.Instance), 0o700); err != nil {
-		return err
-	}
-	const file = "patroni.yml"
-	if err := os.WriteFile(filepath.Join(outside, c.Instance, file), config, 0o600); err != nil {
-		return err
-	}
-	args, err := patroniCommand()
-	if err != nil {
-		return err
-	}
-	return t.cluster.Place(ctx, provider.Spec{
-		Name: c.Instance, Machine: c.Machine, Args: append(args, filepath.Join(dir, file)), Env: environment(), Server: "postgres",
-	})
-}
-
-// patroniCommand runs Patroni with the interpreter that the distribution packaged it for, whatever
-// python3 comes first in the path.
-func patroniCommand() ([]string, error) {
-	program, err := exec.LookPath("patroni")
-	if err != nil {
-		return nil, fmt.Errorf("find Patroni: %w", ErrNotInstalled)
-	}
-	if program == "/usr/bin/patroni" {
-		return []string{"/usr/bin/python3", program}, nil
-	}
-	return []string{program}, nil
+	return err
 }
 
 // createSchema makes the client's account, the table, and the catalogue through which discovery finds the
 // other shards.
-func (t *Target) createSchema(ctx context.Context, primary copyOf) error {
-	_, err := probe(ctx, t, "create the schema", primary.Instance, func(ctx context.Context) (struct{}, error) {
-		config, err := t.connConfig([]copyOf{primary}, superuser, writable)
+func (t *Target) createSchema(ctx context.Context, shard int) error {
+	copies := t.copiesOf(shard)
+	_, err := probe(ctx, t, "create the schema", copies[0].Instance, func(ctx context.Context) (struct{}, error) {
+		config, err := t.connConfig(copies, superuser, writable)
 		if err != nil {
 			return struct{}{}, err
 		}
@@ -123,7 +81,7 @@ func (t *Target) createSchema(ctx context.Context, primary copyOf) error {
 			return struct{}{}, err
 		}
 		defer conn.Close(ctx) //nolint:errcheck // nothing is lost with it
-		_, err = conn.Exec(ctx, t.schema(primary.Shard), pgx.QueryExecModeSimpleProtocol)
+		_, err = conn.Exec(ctx, t.schema(shard), pgx.QueryExecModeSimpleProtocol)
 		return struct{}{}, err
 	})
 	return err

@@ -5,15 +5,10 @@ package patroni
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/cutset-dev/cutset/executor"
@@ -22,89 +17,36 @@ import (
 	"github.com/cutset-dev/cutset/framework/target"
 )
 
-// ErrNotInstalled is wrapped by the error for a program that is missing on this host.
-var ErrNotInstalled = errors.New("not installed; run hack/setup")
-
-const oldestServer = 15 // the oldest major version of PostgreSQL that is tested with
-
 // Target implements [target.Target].
 type Target struct {
 	placement placement.Placement
 	cluster   provider.Cluster
 	commands  *executor.Executor
 	http      http.Client
+	runs      substrate
 
-	bin       string // PostgreSQL's programs
 	passwords map[string]string
-	dcsHosts  []string
-	copies    []copyOf // by shard, first the one that is deployed as primary
+	copies    []copyOf // by shard, first the one that is deployed as primary where that can be chosen
 }
 
 var _ target.Target = (*Target)(nil)
 
-// New prepares a deployment of the placement on the cluster. All of its commands go through the executor,
-// in the class "probe".
-func New(p placement.Placement, cluster provider.Cluster, commands *executor.Executor) (*Target, error) {
+// substrate is what the servers run on.
+type substrate interface {
+	// prepare sets up what all shards need, and waits for nothing.
+	prepare(ctx context.Context) error
+	// start starts one copy, unless it was started with others.
+	start(ctx context.Context, c copyOf) error
+}
+
+// newTarget prepares a target that has no substrate and no copies yet.
+func newTarget(p placement.Placement, cluster provider.Cluster, commands *executor.Executor) *Target {
 	t := &Target{placement: p, cluster: cluster, commands: commands, passwords: map[string]string{}}
 	t.http.Transport = &http.Transport{DialContext: cluster.Dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: 10 * time.Second}
 	for _, user := range []string{superuser, replicator, rewinder, client, "rest"} {
 		t.passwords[user] = rand.Text()
 	}
-	for _, name := range p.DCS.Machines {
-		host, err := t.hostOf(name)
-		if err != nil {
-			return nil, err
-		}
-		t.dcsHosts = append(t.dcsHosts, host)
-	}
-	for _, s := range p.Shards {
-		for _, name := range s.Members {
-			host, err := t.hostOf(name)
-			if err != nil {
-				return nil, err
-			}
-			t.copies = append(t.copies, copyOf{s.Number, len(s.Members), s.Instance(name), name, host})
-		}
-	}
-	var err error
-	t.bin, err = findServer()
-	return t, err
-}
-
-func (t *Target) hostOf(machine string) (string, error) {
-	m, err := t.cluster.Machine(machine)
-	if err != nil {
-		return "", err
-	}
-	addresses, err := m.Addresses()
-	if err != nil {
-		return "", err
-	}
-	return addresses[0], nil
-}
-
-// findServer returns the directory of the newest installed PostgreSQL's programs.
-func findServer() (string, error) {
-	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
-	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil { //nolint:noctx // prints and ends
-		dirs = append(dirs, strings.TrimSpace(string(out)))
-	}
-	best, newest := "", oldestServer-1
-	for _, dir := range dirs {
-		out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output() //nolint:noctx,gosec // prints and ends
-		fields := strings.Fields(string(out))
-		if err != nil || len(fields) < 3 {
-			continue
-		}
-		major, _, _ := strings.Cut(fields[2], ".")
-		if version, err := strconv.Atoi(major); err == nil && version > newest {
-			best, newest = dir, version
-		}
-	}
-	if best == "" {
-		return "", fmt.Errorf("find a PostgreSQL server of version %d or newer: %w", oldestServer, ErrNotInstalled)
-	}
-	return best, nil
+	return t
 }
 
 // Entry implements [target.Target].

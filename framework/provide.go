@@ -1,0 +1,81 @@
+package framework
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cutset-dev/cutset/framework/placement"
+	"github.com/cutset-dev/cutset/framework/provider/embedded"
+	"github.com/cutset-dev/cutset/framework/provider/kind"
+	"github.com/cutset-dev/cutset/framework/provider/kube"
+	"github.com/cutset-dev/cutset/framework/target/patroni"
+)
+
+// backend is a provider with the target on it, and the time they take.
+type backend struct {
+	// provide makes the run's machines, and the target on them, which is not deployed yet.
+	provide                   func(ctx context.Context, r *run, where placement.Placement) error
+	setUpLimit, tearDownLimit time.Duration
+	eachCase                  time.Duration // what a plan reckons with
+}
+
+var backends = map[string]backend{
+	"embedded": {provideEmbedded, 2 * time.Minute, 20 * time.Second, 25 * time.Second},
+	"kind":     {provideKind, 8 * time.Minute, 2 * time.Minute, 50 * time.Second},
+}
+
+func providers() string { return strings.Join(slices.Sorted(maps.Keys(backends)), " or ") }
+
+func (r *run) backend() backend { return backends[r.config.provider] }
+
+// processName is the same for no two processes of runs on this host.
+func (r *run) processName() string { return fmt.Sprintf("%s-%d", r.id, r.process) }
+
+func provideEmbedded(ctx context.Context, r *run, where placement.Placement) error {
+	cluster, err := embedded.Open(ctx, embedded.Options{
+		Run: r.processName(), Machines: where.AllMachines(), Logs: r.own("logs", ""), State: r.own("machines", ".json"),
+	})
+	if err != nil {
+		return err
+	}
+	r.cluster = cluster // not before: a nil *Cluster in it would not look like no cluster
+	r.target, err = patroni.New(where, cluster, r.commands)
+	return err
+}
+
+func provideKind(ctx context.Context, r *run, where placement.Placement) error {
+	config, err := fromRoot(r.config.kindConfig)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(config); err != nil {
+		return fmt.Errorf("read kind's configuration, see -kind-config: %w", err)
+	}
+	if r.config.databaseImage == "" {
+		return fmt.Errorf("-database-image is empty; `make kind` builds one and says so, `hack/database-image` prints its name")
+	}
+	options := kind.Options{
+		Name: cmp.Or(r.config.cluster, strings.ToLower(r.processName())), Reuse: r.config.cluster != "",
+		Keep: r.config.keepCluster, Config: config, Image: r.config.nodeImage, Load: []string{r.config.databaseImage},
+		State: r.own("kind", ".json"),
+		Kube: kube.Options{
+			Namespace: "cutset", Selector: patroni.Selector, Server: patroni.Server, Supervisor: patroni.Supervisor, Logs: r.own("logs", ""),
+		},
+	}
+	for _, m := range where.Machines {
+		options.Machines = append(options.Machines, m.Name)
+	}
+	cluster, err := kind.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	r.cluster = cluster
+	r.target = patroni.NewOnKubernetes(where, cluster, r.config.databaseImage, r.commands)
+	return nil
+}
