@@ -215,18 +215,36 @@ func BenchmarkStatus(b *testing.B) {
 	}
 }
 
-// BenchmarkParallel counts by walking, with one and with two workers.
+// BenchmarkParallel counts and streams by walking, with one and with two
+// workers; wide has more nodes than a word.
 func BenchmarkParallel(b *testing.B) {
-	f := inputRack(5, 8, 400, 3, 1)
+	rack := inputRack(5, 8, 400, 3, 1)
+	wide := inputUR(70, 80, 0.8, 1)
 	for workers := 1; workers <= 2; workers++ {
 		b.Run(fmt.Sprintf("count-%d", workers), func(b *testing.B) {
+			defer userTime(b)()
 			for b.Loop() {
-				newWordEngine(f).countAll(workers)
+				countParallel(newWordEngine(rack), workers, 1<<40)
 			}
 		})
 		b.Run(fmt.Sprintf("stream-%d", workers), func(b *testing.B) {
+			defer userTime(b)()
 			for b.Loop() {
-				for range words(f, workers) {
+				for range transversalsBy(rack, workers) {
+					continue
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("wide-count-%d", workers), func(b *testing.B) {
+			defer userTime(b)()
+			for b.Loop() {
+				countParallel(newSparseEngine(wide), workers, 1<<40)
+			}
+		})
+		b.Run(fmt.Sprintf("wide-stream-%d", workers), func(b *testing.B) {
+			defer userTime(b)()
+			for b.Loop() {
+				for range transversalsBy(wide, workers) {
 					continue
 				}
 			}

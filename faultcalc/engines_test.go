@@ -18,14 +18,11 @@ func keys(sets iter.Seq[Set]) []string {
 	return list
 }
 
-func sparse(f *family) iter.Seq[Set] {
+func sparse(f *family, workers int) iter.Seq[Set] {
 	return func(yield func(Set) bool) {
-		if f.hasEmpty() {
-			return
+		if !f.hasEmpty() {
+			newSparseEngine(f).walkAll(workers, yield)
 		}
-		e := newSparseEngine(f)
-		e.yield = yield
-		e.run()
 	}
 }
 
@@ -51,13 +48,12 @@ func randomFamily(t *rapid.T) *family {
 func TestEnginesAgree(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := randomFamily(t)
-		one := keys(words(f, 1))
+		one, other := keys(words(f, 1)), keys(sparse(f, 1))
 		for workers := 2; workers <= 4; workers++ {
-			if !slices.Equal(one, keys(words(f, workers))) {
+			if !slices.Equal(one, keys(words(f, workers))) || !slices.Equal(other, keys(sparse(f, workers))) {
 				t.Fatalf("%d workers give another list than one", workers)
 			}
 		}
-		other := keys(sparse(f))
 		slices.Sort(one)
 		slices.Sort(other)
 		if !slices.Equal(one, other) || len(slices.Compact(one)) != len(other) {
@@ -67,8 +63,11 @@ func TestEnginesAgree(t *testing.T) {
 		if err != nil || walked != int64(len(other)) {
 			t.Fatalf("counted %d, %v", walked, err)
 		}
-		if n := newWordEngine(f).countAll(3); n != int64(len(other)) {
-			t.Fatalf("counted %d in parallel", n)
+		if n := countParallel(newWordEngine(f), 3, 1<<40); n != int64(len(other)) {
+			t.Fatalf("words counted %d in parallel", n)
+		}
+		if n := countParallel(newSparseEngine(f), 3, 1<<40); n != int64(len(other)) {
+			t.Fatalf("sparse counted %d in parallel", n)
 		}
 		product, err := countTransversals(f, 1<<40)
 		if err != nil || product.Int64() != int64(len(other)) {
@@ -166,16 +165,14 @@ func TestClosedFormsOfSurvivableSets(t *testing.T) {
 
 // A consumer that stops leaves no worker behind.
 func TestParallelWalkStops(t *testing.T) {
-	f := inputRing(60, 3) // hundreds of millions of sets
 	before := runtime.NumGoroutine()
-	for stopAt := range 20_000 {
-		if stopAt%997 != 0 {
-			continue
-		}
-		n := 0
-		for range words(f, 4) {
-			if n++; n > stopAt {
-				break
+	for _, nodes := range []int{60, 99} { // hundreds of millions of sets, and more
+		for stopAt := 0; stopAt < 20_000; stopAt += 997 {
+			n := 0
+			for range transversalsBy(inputRing(nodes, 3), 4) {
+				if n++; n > stopAt {
+					break
+				}
 			}
 		}
 	}
@@ -189,7 +186,8 @@ func TestWalkingIsFlat(t *testing.T) {
 	for name, sets := range map[string]iter.Seq[Set]{
 		"words":    words(inputRing(60, 3), 1),
 		"parallel": words(inputRing(60, 3), 2),
-		"sparse":   sparse(inputRing(99, 3)),
+		"sparse":   sparse(inputRing(99, 3), 1),
+		"sparse 2": sparse(inputRing(99, 3), 2),
 		"power":    func(yield func(Set) bool) { graySubsets(Set{[]uint64{1<<60 - 1}}, yield) },
 		"by size":  func(yield func(Set) bool) { subsetsBySize(Set{[]uint64{1<<60 - 1}}, 60, yield) },
 	} {

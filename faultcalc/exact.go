@@ -15,17 +15,9 @@ func (m *Model) MinimalKeeperSets() iter.Seq[Set] { return transversals(m.cuts()
 // MinimalKeeperSetsParallel yields the same sets in the same order as
 // [Model.MinimalKeeperSets], found by that many workers. Memory stays flat: no
 // worker runs far ahead of the consumer. When the consumer stops early, the
-// workers have ended before the loop does. Tables with more than 64 nodes in
-// their cuts are walked by one worker, whatever the number.
+// workers have ended before the loop does.
 func (m *Model) MinimalKeeperSetsParallel(workers int) iter.Seq[Set] {
-	f := m.cuts()
-	return func(yield func(Set) bool) {
-		if w := newWordEngine(f); w != nil && !f.hasEmpty() {
-			w.walkAll(f.n, workers, yield)
-			return
-		}
-		transversals(f)(yield)
-	}
+	return transversalsBy(m.cuts(), workers)
 }
 
 // MaximalSurvivableSets yields every inclusion-maximal set of affected nodes

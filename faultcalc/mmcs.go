@@ -10,28 +10,31 @@ import (
 // none; the empty family has the one transversal ∅.
 //
 // Families with up to 64 nodes in their edges go to wordEngine, others to
-// sparseEngine. Algorithm: MMCS of Murakami and Uno (arXiv 1102.3813), depth first, memory
-// linear in the family. Per edge it keeps the number of chosen nodes that hit
-// it and the XOR of their indices, which is the chosen node itself while there
-// is only one; a step then costs the degree of one node, and a chosen node is
-// redundant exactly when it is the only one of no edge.
-func transversals(f *family) iter.Seq[Set] {
+// sparseEngine.
+func transversals(f *family) iter.Seq[Set] { return transversalsBy(f, 1) }
+
+// transversalsBy yields the same in the same order, found by that many workers.
+func transversalsBy(f *family, workers int) iter.Seq[Set] {
 	return func(yield func(Set) bool) {
 		if f.hasEmpty() {
 			return
 		}
-		if w := newWordEngine(f); w != nil {
-			w.walkAll(f.n, 1, yield)
+		if e := newWordEngine(f); e != nil {
+			e.walkAll(f.n, workers, yield)
 			return
 		}
-		e := newSparseEngine(f)
-		e.yield = yield
-		e.run()
+		newSparseEngine(f).walkAll(workers, yield)
 	}
 }
 
-// sparseEngine is the state of one depth-first walk.
+// sparseEngine is the state of one depth-first walk. Algorithm: MMCS of
+// Murakami and Uno (arXiv 1102.3813), memory linear in the family. Per edge it
+// keeps the number of chosen nodes that hit it and the XOR of their indices,
+// which is the chosen node itself while there is only one; a step then costs
+// the degree of one node, and a chosen node is redundant exactly when it is the
+// only one of no edge.
 type sparseEngine struct {
+	f         *family
 	edges, at csr // nodes of each edge, edges at each node
 
 	hits    []int32 // per edge: chosen nodes in it
@@ -47,12 +50,15 @@ type sparseEngine struct {
 	trail []int32 // candidates taken away, to be given back
 	steps int64   // a budget; negative when it is spent
 	yield func(Set) bool
+
+	give     func() bool // of a walk that is cut into tasks; see sparsetasks.go
+	branches int         // the product of the branches above, when it is
 }
 
 func newSparseEngine(f *family) *sparseEngine {
 	m := f.edges.len()
 	e := &sparseEngine{
-		edges: f.edges, at: f.inverse(),
+		f: f, edges: f.edges, at: f.inverse(),
 		hits: make([]int32, m), hitter: make([]int32, m), open: make([]int32, m),
 		private: make([]int32, f.n), cand: make([]bool, f.n), chosen: newSet(f.n),
 		uncovered: make([]int32, m), where: make([]int32, m), steps: math.MaxInt64,
@@ -70,6 +76,9 @@ func newSparseEngine(f *family) *sparseEngine {
 // run walks the subtree of the current state; it returns false when the
 // consumer has had enough.
 func (e *sparseEngine) run() bool {
+	if e.give != nil && (len(e.uncovered) == 0 || e.branches >= manyTasks) {
+		return e.give()
+	}
 	if len(e.uncovered) == 0 {
 		return e.yield(e.chosen)
 	}
@@ -87,7 +96,8 @@ func (e *sparseEngine) run() bool {
 		}
 	}
 	taken := e.trail[mark:]
-	more := true
+	above, more := e.branches, true
+	e.branches *= len(taken)
 	for _, v := range taken {
 		needed := e.choose(v)
 		if needed {
@@ -109,22 +119,21 @@ func (e *sparseEngine) run() bool {
 		}
 	}
 	e.trail = e.trail[:mark]
+	e.branches = above
 	return true
 }
 
-// pick returns an uncovered edge with the fewest candidates. One with none or
-// one is as good as any: it ends the branch, or does not fork it.
+// pick returns the first of the uncovered edges with the fewest candidates.
+// One with none or one is as good as any: it ends the branch, or does not fork
+// it. So the order of results does not depend on that of uncovered.
 func (e *sparseEngine) pick() int32 {
-	best := e.uncovered[0]
+	best := int64(math.MaxInt64) // candidates, then index
 	for _, i := range e.uncovered {
-		if e.open[i] < e.open[best] {
-			best = i
-		}
-		if e.open[best] <= 1 {
+		if best = min(best, int64(e.open[i])<<32|int64(i)); best < 2<<32 {
 			break
 		}
 	}
-	return best
+	return int32(best)
 }
 
 func (e *sparseEngine) drop(v int32) {

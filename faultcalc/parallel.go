@@ -1,148 +1,205 @@
 package faultcalc
 
 import (
-	"math/bits"
+	"iter"
+	"math"
 	"sync"
-	"sync/atomic"
 )
 
-// task is a subtree of a walk, or some leaves: tasks in order are the walk.
-type task struct {
-	cand, chosen, v uint64
-	leaves          uint64 // not 0: results themselves, chosen with each of these
-	uncovered, once []uint64
-	list            []uint64
+// walker is an engine E whose walk can be cut into tasks, which other engines
+// over the same family do. What the tasks are depends on the family alone, and
+// their results, in the order of the tasks, are those of the whole walk.
+type walker[E any] interface {
+	// clone returns an engine at the start of the walk.
+	clone() E
+	// top walks as far down as there are about manyTasks branches. At each
+	// subtree that is left, and at each result above them, it calls give; a
+	// worker can load the state from it then.
+	top(give func() bool)
+	load(at E)
+	// finish walks through what was loaded and puts the results into the
+	// lane; it returns false if the lane wants no more. With no lane it only
+	// counts them, up to one more than most.
+	finish(to *lane, most int64) (results int64, more bool)
 }
 
-// split cuts the walk into tasks. What they are depends on the family alone,
-// so that the order of results does not depend on the number of workers.
-func (e *wordEngine) split() []task {
-	const enough, deepest = 64, 6
-	var tasks []task
-	for depth := 1; depth <= deepest && len(tasks) < enough; depth++ {
-		c := e.clone()
-		c.cutAt = depth
-		c.start()
-		tasks = c.tasks
-	}
-	return tasks
-}
+// manyTasks is the product of branches where a subtree becomes a task.
+const manyTasks = 256
 
-// do runs one task on an engine that no one else uses.
-func (e *wordEngine) do(t *task) bool {
-	if t.leaves != 0 {
-		return e.leaf(t.chosen, t.leaves)
-	}
-	depth := bits.OnesCount64(t.chosen)
-	copy(e.uncovered[depth*e.width:], t.uncovered)
-	copy(e.once[depth*e.width:], t.once)
-	if e.width > 1 {
-		e.lists[depth] = append(e.lists[depth][:0], t.list...)
-	}
-	return e.from(t.cand, t.chosen, t.v, depth)
-}
-
-// walkAll yields every minimal transversal as a borrowed set of n nodes.
-func (e *wordEngine) walkAll(n, workers int, yield func(Set) bool) {
-	set := newSet(n)
-	before := uint64(0)
-	emit := func(chosen uint64) bool {
-		for d := chosen ^ before; d != 0; d &= d - 1 {
-			v := e.node[bits.TrailingZeros64(d)]
-			set.w[v>>6] ^= 1 << (v & 63)
+// countParallel counts all results with that many workers, and stops soon
+// after most.
+func countParallel[E walker[E]](e E, workers int, most int64) int64 {
+	top := e.clone()
+	next, stop := iter.Pull(tasksOf(top))
+	defer stop()
+	var mu sync.Mutex
+	found := int64(0)
+	take := func(c E, before int64) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if found += before; found > most {
+			return false
 		}
-		before = chosen
-		return yield(set)
-	}
-	tasks := e.split()
-	if workers > 1 && len(tasks) > 1 {
-		e.inParallel(tasks, workers, emit)
-		return
-	}
-	c := e.clone()
-	c.emit = emit
-	for i := range tasks {
-		if !c.do(&tasks[i]) {
-			return
+		_, ok := next()
+		if ok {
+			c.load(top)
 		}
+		return ok
 	}
-}
-
-// inParallel lets workers take the tasks in order, and merges their results in
-// the same order. A worker that is ahead of the consumer waits once it has two
-// chunks ready; the first unfinished task always has a worker, so that nobody
-// waits for ever.
-func (e *wordEngine) inParallel(tasks []task, workers int, emit func(uint64) bool) {
-	const chunk = 4096
-	results := make([]chan []uint64, len(tasks))
-	for i := range results {
-		results[i] = make(chan []uint64, 2)
-	}
-	stop := make(chan struct{})
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range workers {
-		group.Go(func() {
-			c := e.clone()
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(tasks) {
-					return
-				}
-				buffer := make([]uint64, 0, chunk)
-				send := func() bool {
-					select {
-					case results[i] <- buffer:
-						buffer = make([]uint64, 0, chunk)
-						return true
-					case <-stop:
-						return false
-					}
-				}
-				c.emit = func(chosen uint64) bool {
-					buffer = append(buffer, chosen)
-					return len(buffer) < chunk || send()
-				}
-				if !c.do(&tasks[i]) || !send() {
-					return
-				}
-				close(results[i])
-			}
-		})
-	}
-	defer group.Wait()
-	defer close(stop)
-	for _, r := range results {
-		for sets := range r {
-			for _, chosen := range sets {
-				if !emit(chosen) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// countAll counts every minimal transversal with that many workers; it stops
-// soon after most.
-func (e *wordEngine) countAll(workers int) int64 {
-	tasks := e.split()
-	var next, found atomic.Int64
 	var group sync.WaitGroup
 	for range max(workers, 1) {
 		group.Go(func() {
-			c := e.clone()
-			for found.Load() <= e.most {
-				i := int(next.Add(1)) - 1
-				if i >= len(tasks) {
-					return
-				}
-				c.found = 0
-				c.do(&tasks[i])
-				found.Add(c.found)
+			c, n := e.clone(), int64(0)
+			for take(c, n) {
+				n, _ = c.finish(nil, most)
 			}
 		})
 	}
 	group.Wait()
-	return found.Load()
+	return found
+}
+
+func tasksOf[E walker[E]](top E) iter.Seq[struct{}] {
+	return func(yield func(struct{}) bool) { top.top(func() bool { return yield(struct{}{}) }) }
+}
+
+// lane holds the results of one task until the consumer comes to it.
+type lane struct {
+	m      *merger
+	buffer []uint64   // being filled by the worker
+	ready  [][]uint64 // full buffers
+	done   bool
+}
+
+const (
+	laneBuffer = 1 << 10 // words in a buffer before it is passed on
+	mostReady  = 1 << 9  // buffers that wait for the consumer: some 4 MB
+)
+
+// merger passes the results of tasks on in the order of the tasks. Workers run
+// ahead of the consumer until there are mostReady buffers; only the worker of
+// the first lane, which the consumer reads, goes on, so that nobody waits for
+// ever.
+type merger struct {
+	mu      sync.Mutex
+	changed *sync.Cond
+	lanes   []*lane // of the tasks that were taken, without those consumed
+	free    [][]uint64
+	waiting int  // buffers in lanes
+	all     bool // no more tasks come
+	stopped bool // the consumer has had enough
+}
+
+// inOrder walks with that many workers and passes all results on in the order
+// of the walk, as words; several results at once.
+func inOrder[E walker[E]](e E, workers int, emit func(words []uint64) bool) {
+	top := e.clone()
+	next, stop := iter.Pull(tasksOf(top))
+	defer stop()
+	m := &merger{}
+	m.changed = sync.NewCond(&m.mu)
+	take := func(c E) *lane {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if m.stopped || m.all {
+			return nil
+		}
+		if _, ok := next(); !ok {
+			m.all = true
+			m.changed.Broadcast()
+			return nil
+		}
+		c.load(top)
+		l := &lane{m: m, buffer: m.buffer()}
+		m.lanes = append(m.lanes, l)
+		return l
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	defer m.stop()
+	for range workers {
+		group.Go(func() {
+			c := e.clone()
+			for l := take(c); l != nil; l = take(c) {
+				if _, more := c.finish(l, math.MaxInt64); !more || !l.flush(true) {
+					return
+				}
+			}
+		})
+	}
+	m.consume(emit)
+}
+
+// buffer returns an empty one. The caller holds the lock.
+func (m *merger) buffer() []uint64 {
+	if n := len(m.free); n > 0 {
+		b := m.free[n-1]
+		m.free = m.free[:n-1]
+		return b[:0]
+	}
+	return make([]uint64, 0, laneBuffer)
+}
+
+// put adds the words of one result; it returns false once nobody wants more.
+func (l *lane) put(words ...uint64) bool {
+	l.buffer = append(l.buffer, words...)
+	return len(l.buffer) < laneBuffer || l.flush(false)
+}
+
+// flush passes the buffer on.
+func (l *lane) flush(done bool) bool {
+	m := l.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for m.waiting >= mostReady && m.lanes[0] != l && !m.stopped {
+		m.changed.Wait()
+	}
+	if m.stopped {
+		return false
+	}
+	l.ready, l.done = append(l.ready, l.buffer), done
+	m.waiting++
+	if l.buffer = nil; !done {
+		l.buffer = m.buffer()
+	}
+	if m.lanes[0] == l {
+		m.changed.Broadcast()
+	}
+	return true
+}
+
+// consume reads lane after lane.
+func (m *merger) consume(emit func(words []uint64) bool) {
+	var got [][]uint64
+	for {
+		m.mu.Lock()
+		m.free = append(m.free, got...)
+		for !m.all && len(m.lanes) == 0 || len(m.lanes) > 0 && len(m.lanes[0].ready) == 0 {
+			m.changed.Wait()
+		}
+		if len(m.lanes) == 0 {
+			m.mu.Unlock()
+			return
+		}
+		first := m.lanes[0]
+		got, first.ready = first.ready, nil
+		m.waiting -= len(got)
+		if first.done {
+			m.lanes = m.lanes[1:]
+		}
+		m.changed.Broadcast()
+		m.mu.Unlock()
+		for _, words := range got {
+			if !emit(words) {
+				return
+			}
+		}
+	}
+}
+
+func (m *merger) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = true
+	m.changed.Broadcast()
 }

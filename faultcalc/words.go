@@ -3,7 +3,6 @@ package faultcalc
 import (
 	"math"
 	"math/bits"
-	"slices"
 )
 
 // wordEngine walks through the minimal transversals of a connected family with
@@ -27,13 +26,16 @@ type wordEngine struct {
 	width  int      // words of a set of edges
 	sparse bool     // edges are small: few chosen nodes share one with another node
 
-	uncovered, once []uint64   // per depth: edges with no, with one chosen node
-	lists           [][]uint64 // per depth, and one ahead: nodes of the uncovered edges
-	steps           int64      // a budget; negative when it is spent
-	found, most     int64      // results so far, and where counting ends
-	cutAt           int        // how many chosen nodes make a subtree a task; 0 for never
-	tasks           []task
+	uncovered, once []uint64                 // per depth: edges with no, with one chosen node
+	lists           [][]uint64               // per depth, and one ahead: nodes of the uncovered edges
+	steps           int64                    // a budget; negative when it is spent
+	found, most     int64                    // results so far, and where counting ends
 	emit            func(chosen uint64) bool // nil when sets are only counted
+
+	// Of a walk that is cut into tasks; see wordtasks.go.
+	give     func() bool
+	branches []int // per depth: the product of the branches above
+	at       wordState
 }
 
 // newWordEngine returns nil if the family has more than 64 nodes in its edges.
@@ -83,40 +85,22 @@ func (e *wordEngine) all() uint64 {
 }
 
 // start walks through everything.
-func (e *wordEngine) start() { e.from(e.all(), 0, 0, 0) }
-
-// from walks the subtree of a state that the engine knows nothing else about:
-// its sets of edges and its list are those at the depth, and v is the node
-// chosen last.
-func (e *wordEngine) from(cand, chosen, v uint64, depth int) bool {
-	if len(e.edge) == 0 {
-		return e.leaf(chosen, 1)
+func (e *wordEngine) start() {
+	switch {
+	case len(e.edge) == 0:
+		e.leaf(0, 1)
+	case e.width == 1:
+		e.walk1(e.all(), 0, 0, 0, e.uncovered[0], e.once[0])
+	default:
+		e.walk(e.all(), 0, 0, 0, 0, 0)
 	}
-	if e.width == 1 {
-		return e.walk1(cand, chosen, chosen, chosen, e.uncovered[depth], e.once[depth])
-	}
-	return e.walk(cand, chosen, chosen, chosen, v, depth)
-}
-
-// clone returns an engine at the start, with state of its own, over the same
-// family; e is at the start itself.
-func (e *wordEngine) clone() *wordEngine {
-	c := *e
-	c.uncovered, c.once = slices.Clone(e.uncovered), slices.Clone(e.once)
-	c.lists = make([][]uint64, len(e.lists))
-	if len(c.lists) > 0 {
-		c.lists[0] = append(c.lists[0], e.edge...)
-	}
-	c.tasks, c.cutAt, c.found = nil, 0, 0
-	return &c
 }
 
 // leaf reports chosen together with each of the nodes in turn; as a special
 // case of no node at all, it is called with chosen ∅ and one.
 func (e *wordEngine) leaf(chosen, nodes uint64) bool {
-	if e.cutAt > 0 {
-		e.tasks = append(e.tasks, task{chosen: chosen, leaves: nodes})
-		return true
+	if e.give != nil {
+		return e.cut(wordState{chosen: chosen, leaves: nodes})
 	}
 	if e.emit == nil {
 		e.found += int64(bits.OnesCount64(nodes))
@@ -140,9 +124,12 @@ func (e *wordEngine) walk1(cand, chosen, loose, touched, uncovered, once uint64)
 	if e.steps--; e.steps < 0 {
 		return false
 	}
-	if e.cutAt > 0 && bits.OnesCount64(chosen) == e.cutAt {
-		e.tasks = append(e.tasks, task{cand: cand, chosen: chosen, uncovered: []uint64{uncovered}, once: []uint64{once}})
-		return true
+	if e.give != nil {
+		depth := bits.OnesCount64(chosen)
+		e.uncovered[depth], e.once[depth] = uncovered, once
+		if e.branches[depth] >= manyTasks {
+			return e.cut(wordState{cand: cand, chosen: chosen, loose: loose, touched: touched})
+		}
 	}
 	edge, inc := e.edge, e.inc
 	forbidden := uint64(0)
@@ -173,7 +160,10 @@ func (e *wordEngine) walk1(cand, chosen, loose, touched, uncovered, once uint64)
 		return false
 	}
 	cand = cand&^branch | last
-	for c := branch &^ last; c != 0; c &= c - 1 {
+	if branch &^= last; e.give != nil {
+		e.fork(bits.OnesCount64(chosen), branch)
+	}
+	for c := branch; c != 0; c &= c - 1 {
 		v := c & -c
 		at := inc[bits.TrailingZeros64(c)]
 		touched := uint64(0)
@@ -197,19 +187,15 @@ func (e *wordEngine) walk(cand, chosen, loose, touched, v uint64, depth int) boo
 	}
 	w := e.width
 	uncovered, once := e.uncovered[depth*w:(depth+1)*w], e.once[depth*w:(depth+1)*w]
-	if e.cutAt > 0 && depth == e.cutAt {
-		e.tasks = append(e.tasks, task{
-			cand: cand, chosen: chosen, v: v,
-			uncovered: slices.Clone(uncovered), once: slices.Clone(once), list: slices.Clone(e.lists[depth]),
-		})
-		return true
+	if e.give != nil && e.branches[depth] >= manyTasks {
+		return e.cut(wordState{cand: cand, chosen: chosen, loose: loose, touched: touched, v: v})
 	}
 	f, safe := e.forbidden(cand, touched, once)
 	cand &^= f
 	loose &^= safe
 	last, branch, fewest := cand, uint64(0), 65
 	before, list := e.lists[depth], e.lists[depth+1][:0]
-	for i, x := range before {
+	for _, x := range before {
 		if x&v != 0 {
 			continue
 		}
@@ -218,8 +204,6 @@ func (e *wordEngine) walk(cand, chosen, loose, touched, v uint64, depth int) boo
 		last &= x
 		if n := bits.OnesCount64(x); n < fewest {
 			if n == 0 {
-				// What ends this branch is likely to end its siblings too.
-				before[0], before[i] = before[i], before[0]
 				return true
 			}
 			branch, fewest = x, n
@@ -230,8 +214,11 @@ func (e *wordEngine) walk(cand, chosen, loose, touched, v uint64, depth int) boo
 		return false
 	}
 	cand = cand&^branch | last
+	if branch &^= last; e.give != nil {
+		e.fork(depth, branch)
+	}
 	childUncovered, childOnce := e.uncovered[(depth+1)*w:(depth+2)*w], e.once[(depth+1)*w:(depth+2)*w]
-	for c := branch &^ last; c != 0; c &= c - 1 {
+	for c := branch; c != 0; c &= c - 1 {
 		b := bits.TrailingZeros64(c)
 		at := e.inc[b*w : (b+1)*w]
 		touched := loose

@@ -194,15 +194,17 @@ var errTooMany = fmt.Errorf("%w: too many to count one by one", ErrTooLarge)
 // countWalk counts by depth-first walk, up to a number of steps.
 func countWalk(f *family, most, steps int64) (int64, error) {
 	n := int64(0)
-	if e := newWordEngine(f); e != nil {
+	all, workers := steps == math.MaxInt64, runtime.GOMAXPROCS(0)
+	switch e := newWordEngine(f); {
+	case e != nil && all:
+		n = countParallel(e, workers, most)
+	case e != nil:
 		e.steps, e.most = steps, most
-		if steps == math.MaxInt64 {
-			n = e.countAll(runtime.GOMAXPROCS(0))
-		} else {
-			e.start()
-			n, steps = e.found, e.steps
-		}
-	} else {
+		e.start()
+		n, steps = e.found, e.steps
+	case all:
+		n = countParallel(newSparseEngine(f), workers, most)
+	default:
 		e := newSparseEngine(f)
 		e.steps = steps
 		e.yield = func(Set) bool {
