@@ -1,0 +1,3 @@
+module cutset.invalid/node/network
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module cutset.invalid/node/pause
+
+go 1.26.0
