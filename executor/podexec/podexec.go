@@ -4,7 +4,8 @@
 // client-go alone does not give that. Its SPDY executor ignores its context until the server has answered the
 // upgrade, and leaks a connection and some 15 goroutines for each stream that the server never acknowledges; its
 // WebSocket executor obeys a deadline there, but not a cancellation (kubernetes/kubernetes pull requests 103177,
-// 107605 and 116412). Here the socket of every stream is bound to the context of its attempt, and is closed with it.
+// 107605 and 116412), and forgets its goroutines if that comes right after the answer. Here the socket of every stream is
+// bound to the context of its attempt, and is closed with it; see request.
 // What client-go keeps even so, of a SPDY stream that was never acknowledged, is one goroutine with some 0.8 MiB of
 // buffers for 30 s; of a WebSocket, its heartbeat for 5 s.
 //
@@ -21,9 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"time"
 
@@ -32,10 +30,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
-	spdytransport "k8s.io/client-go/transport/spdy"
 	"k8s.io/klog/v2"
 	"k8s.io/streaming/pkg/httpstream"
-	"k8s.io/streaming/pkg/httpstream/spdy"
 
 	"github.com/cutset-dev/cutset/executor"
 	"github.com/cutset-dev/cutset/executor/pool"
@@ -156,7 +152,7 @@ type Streams struct {
 }
 
 // Exec makes one exec request and returns when the process has ended, or ctx is done. Reads from Stdin and writes
-// to Stdout and Stderr should not block: the goroutine that does them stays until they return. A status other than 0
+// to Stdout and Stderr should not block: the goroutine that does them, and the socket, stay until they return. A status other than 0
 // is an *ExitError. connect bounds the time until the stream is there. Errors before that are marked
 // with executor.NotStarted.
 //
@@ -172,10 +168,10 @@ func (c *Client) Exec(ctx context.Context, t Target, connect time.Duration, s St
 	options := remotecommand.StreamOptions{Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr}
 	var err error
 	if c.cfg.Protocol != SPDY {
-		err = c.stream(ctx, connect, location, options, c.webSocket)
+		err = c.stream(ctx, WebSocket, connect, location, options)
 	}
 	if c.cfg.Protocol == SPDY || c.cfg.Protocol == Auto && wantsSPDY(err) {
-		err = c.stream(ctx, connect, location, options, c.spdy)
+		err = c.stream(ctx, SPDY, connect, location, options)
 	}
 	return exitError(command, err)
 }
@@ -189,48 +185,53 @@ func wantsSPDY(err error) bool {
 // errConnect is the cause of a context that ended because there was no stream in time.
 var errConnect = errors.New("podexec: no answer to the upgrade within the connect timeout")
 
-// answers is told what the server said to an upgrade.
+// answers is told what the server said to an upgrade. An error of upgraded ends the request.
 type answers struct {
-	upgraded func()
+	upgraded func() error
 	refused  func(error)
 }
 
 // stream runs one stream with an executor of its own: client-go's are for one use.
-func (c *Client) stream(
-	ctx context.Context, connect time.Duration, location *url.URL, options remotecommand.StreamOptions,
-	newExecutor func(*url.URL, answers) (remotecommand.Executor, error),
-) error {
+func (c *Client) stream(ctx context.Context, protocol Protocol, connect time.Duration, location *url.URL, options remotecommand.StreamOptions) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	timer := time.AfterFunc(connect, func() { cancel(errConnect) })
 	defer timer.Stop()
+	request, newExecutor := newRequest(ctx, protocol), c.spdy
+	if protocol == WebSocket {
+		newExecutor = c.webSocket
+	}
 	upgraded := make(chan struct{})
 	var answer error
 	exec, err := newExecutor(location, answers{
-		upgraded: func() {
-			if timer.Stop() {
-				close(upgraded)
+		upgraded: func() error {
+			if !timer.Stop() || !request.upgraded() {
+				return context.Cause(ctx)
 			}
+			close(upgraded)
+			return nil
 		},
-		refused: func(err error) { answer = err }, // in the goroutine that reads it
+		refused: func(err error) { answer = err },
 	})
 	if err != nil {
 		return executor.NotStarted(fmt.Errorf("podexec: %w", err))
 	}
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		// The WebSocket dialer obeys ctx up to here, and reads the answer without it.
-		context.AfterFunc(ctx, func() { _ = info.Conn.Close() })
-	}}
-	err = exec.StreamWithContext(httptrace.WithClientTrace(ctx, trace), options)
+	ended := make(chan error, 1)
+	go func() {
+		err := exec.StreamWithContext(request.ctx, options)
+		request.end()
+		if answer != nil { // set in this goroutine, if at all
+			err = fmt.Errorf("%w: %w", answer, err)
+		}
+		ended <- err
+	}()
+	select {
+	case err = <-ended:
+	case <-ctx.Done(): // what client-go says then is an accident: "use of closed network connection", "i/o timeout"
+		err = context.Cause(ctx)
+	}
 	if err == nil {
 		return nil
-	}
-	if cause := context.Cause(ctx); cause != nil {
-		// What client-go says then is an accident: "use of closed network connection", "i/o timeout".
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	if answer != nil {
-		err = fmt.Errorf("%w: %w", answer, err)
 	}
 	select {
 	case <-upgraded:
@@ -239,69 +240,3 @@ func (c *Client) stream(
 		return executor.NotStarted(refused(err))
 	}
 }
-
-// webSocket makes a WebSocket executor.
-func (c *Client) webSocket(location *url.URL, a answers) (remotecommand.Executor, error) {
-	cfg := rest.CopyConfig(c.rest)
-	cfg.Wrap(notifyUpgrade(a))
-	return remotecommand.NewWebSocketExecutor(cfg, http.MethodGet, location.String())
-}
-
-// spdy makes a SPDY executor whose socket is closed with the request's context. The HTTP proxy of the environment is
-// not used: client-go has no place for both.
-func (c *Client) spdy(location *url.URL, a answers) (remotecommand.Executor, error) {
-	tlsConfig, err := rest.TLSConfigFor(c.rest)
-	if err != nil {
-		return nil, err
-	}
-	dial := c.rest.Dial
-	if dial == nil {
-		dial = (&net.Dialer{}).DialContext
-	}
-	upgrader, err := spdy.NewRoundTripperWithConfig(spdy.RoundTripperConfig{
-		PingPeriod: spdyPing,
-		UpgradeTransport: &http.Transport{
-			TLSClientConfig: tlsConfig,
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				conn, err := dial(ctx, network, address)
-				if err != nil {
-					return nil, err
-				}
-				context.AfterFunc(ctx, func() { _ = conn.Close() })
-				return conn, nil
-			},
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	cfg := rest.CopyConfig(c.rest)
-	cfg.Wrap(notifyUpgrade(a))
-	wrapped, err := rest.HTTPWrappersForConfig(cfg, upgrader)
-	if err != nil {
-		return nil, err
-	}
-	return remotecommand.NewSPDYExecutorForTransports(wrapped, spdytransport.NewUpgraderForStreaming(upgrader), http.MethodPost, location)
-}
-
-// notifyUpgrade passes the server's answer on.
-func notifyUpgrade(a answers) func(http.RoundTripper) http.RoundTripper {
-	return func(rt http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(req *http.Request) (*http.Response, error) {
-			resp, err := rt.RoundTrip(req)
-			switch {
-			case err != nil:
-			case resp.StatusCode == http.StatusSwitchingProtocols:
-				a.upgraded()
-			default:
-				a.refused(refusal(resp))
-			}
-			return resp, err
-		})
-	}
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-// RoundTrip calls f.
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }

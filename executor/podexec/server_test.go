@@ -256,15 +256,23 @@ func listen(tb testing.TB, serve func(net.Conn)) string {
 	return l.Addr().String()
 }
 
-// silent accepts and never says anything.
-func silent(tb testing.TB) string {
+// silent accepts and never says anything; reached is closed when a client waits for it.
+func silent(tb testing.TB) (address string, reached <-chan struct{}) {
 	tb.Helper()
-	return listen(tb, func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+	waits := make(chan struct{})
+	first := sync.OnceFunc(func() { close(waits) })
+	return listen(tb, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1))
+		first()
+		_, _ = io.Copy(io.Discard, conn)
+	}), waits
 }
 
-// upgradesAndStops answers the upgrade, and then never says anything. cfg is for TLS, or nil.
-func upgradesAndStops(tb testing.TB, cfg *tls.Config, answers bool) string {
+// upgradesAndStops answers the upgrade, and then never says anything; reached is closed then. cfg is for TLS, or nil.
+func upgradesAndStops(tb testing.TB, cfg *tls.Config, answers bool) (address string, reached <-chan struct{}) {
 	tb.Helper()
+	stopped := make(chan struct{})
+	first := sync.OnceFunc(func() { close(stopped) })
 	return listen(tb, func(conn net.Conn) {
 		if cfg != nil {
 			conn = tls.Server(conn, cfg)
@@ -284,8 +292,9 @@ func upgradesAndStops(tb testing.TB, cfg *tls.Config, answers bool) string {
 			}
 			_, _ = io.WriteString(conn, answer+"\r\n")
 		}
+		first()
 		_, _ = io.Copy(io.Discard, conn)
-	})
+	}), stopped
 }
 
 // freezer passes bytes on until it is frozen; then it takes none and gives none, and does not close.
