@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -58,27 +57,40 @@ func alive(pid int) bool {
 // A grandchild that keeps the pipe does not keep Run. Scenario 25.
 func TestGrandchildKeepsPipe(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	began := time.Now()
-	_, err := local.Run(ctx, sh("sleep 60 & echo $! >"+pidFile+"; wait"))
-	if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took > 800*time.Millisecond {
-		t.Errorf("got %v after %v, want a deadline after 300 ms", err, took)
-	}
-	text, err := os.ReadFile(pidFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(5 * time.Second); alive(pid); {
-		if time.Now().After(deadline) {
-			_ = syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatal("the grandchild survived the kill of its group")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := local.Run(ctx, sh("sleep 600 & echo $! >"+pidFile+"; wait"))
+		ended <- err
+	}()
+	pid := 0
+	eventually(t, "the grandchild is there", func() bool {
+		text, _ := os.ReadFile(pidFile)
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		return pid != 0
+	})
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v, want that it was cancelled", err)
 		}
-		<-time.After(5 * time.Millisecond)
+	case <-time.After(patience):
+		t.Error("it goes on after its cancellation")
+	}
+	eventually(t, "the grandchild is killed with its group", func() bool { return !alive(pid) })
+}
+
+// patience bounds the wait for what comes at once on an idle machine, and never if it is broken.
+const patience = 25 * time.Second
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); <-time.After(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, what)
+		}
 	}
 }
 
@@ -86,7 +98,7 @@ func TestGrandchildKeepsPipe(t *testing.T) {
 func TestBackgroundChildAfterSuccess(t *testing.T) {
 	began := time.Now()
 	got, err := local.Run(t.Context(), sh("echo ready; sleep 60 &"))
-	if took := time.Since(began); err != nil || string(got.Stdout) != "ready\n" || took > time.Second {
+	if took := time.Since(began); err != nil || string(got.Stdout) != "ready\n" || took > patience {
 		t.Errorf("got %+v, %v after %v", got, err, took)
 	}
 }
