@@ -58,8 +58,9 @@ type Timeout struct {
 	Max time.Duration `json:"max,omitempty"`
 	// Grace is the time between cancellation and abandonment. Default min(2 s, timeout/10) of the attempt.
 	Grace time.Duration `json:"grace,omitempty"`
-	// Connect is what a transport should allow for a dial or an upgrade; it is handed to Run in
-	// Attempt.Connect, stretched at most twofold by load. Default 5 s.
+	// Connect is what a transport should allow for a dial or an upgrade, stretched at most twofold by load; past it the
+	// attempt ends as one that did not start. Packages podexec and sqlconn obey it, local has nothing to connect to, and
+	// any other Run finds it in Attempt.Connect. Default 5 s.
 	Connect time.Duration `json:"connect,omitempty"`
 	// Progress cancels an attempt that did not call Attempt.Progress for so long. 0 turns it off.
 	Progress time.Duration `json:"progress,omitempty"`

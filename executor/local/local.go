@@ -153,7 +153,8 @@ func killGroup(pid int) error {
 }
 
 // Command makes an executor command of a process, not idempotent unless the caller says so. The process is killed
-// with its group when the attempt is cancelled. A process that did not start may always be retried.
+// with its group when the attempt is cancelled. A process that did not start may always be retried. There is no connect
+// phase: Timeout.Connect of the class has no effect.
 func Command(class, name, target string, c Cmd) executor.Command[Result] {
 	return executor.Command[Result]{
 		Name: name, Class: class, Target: target,
