@@ -37,9 +37,14 @@ type cluster struct {
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
+	c := startCluster()
+	t.Cleanup(c.Close)
+	return c
+}
+
+func startCluster() *cluster {
 	c := &cluster{usage: map[string][2]string{"node-a": {"400m", "1Gi"}, "node-b": {"400000000n", "1048576Ki"}}}
 	c.Server = httptest.NewServer(c)
-	t.Cleanup(c.Close)
 	return c
 }
 
@@ -195,7 +200,7 @@ func TestSilentServer(t *testing.T) {
 		t.Errorf("got %+v of a node that nobody measured", got)
 	}
 	m.Stop()
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 4*time.Second { // a round of requests gets 5 s
 		t.Errorf("took %v", took)
 	}
 	if _, err := nodemetrics.Start(nodemetrics.Options{}); err == nil {
