@@ -51,6 +51,9 @@ func (m *Model) cuts() *family {
 
 func (m *Model) makeCuts() *family {
 	r := &m.rows
+	if !slices.ContainsFunc(r.need, func(need int32) bool { return need != 1 }) {
+		return newFamily(len(m.nodes), r.csr)
+	}
 	edges := csr{off: make([]int32, 1, len(r.need)+1), elem: make([]int32, 0, len(r.elem))}
 	var c cutLister
 	for row, need := range r.need {

@@ -31,35 +31,35 @@ func anyFamily(n int, edges csr) *family {
 	return &family{n: n, edges: edges}
 }
 
-// newFamily sorts the edges, drops duplicates and supersets. It takes over the
-// edges; each of them has ascending, distinct nodes.
+// newFamily sorts the edges, drops duplicates and supersets. Each of the given
+// edges has ascending, distinct nodes; they stay as they are.
 func newFamily(n int, edges csr) *family {
-	bySize := make([][]int32, n+1)
-	most := 0
+	count := make([]int, n+1)
 	for e := range edges.len() {
-		k := len(edges.row(e))
-		if k == 0 {
-			return emptyEdge(n)
-		}
-		bySize[k] = append(bySize[k], int32(e))
-		most = max(most, k)
+		count[len(edges.row(e))]++
+	}
+	if count[0] > 0 {
+		return emptyEdge(n)
 	}
 	f := &family{n: n, edges: csr{
 		off:  make([]int32, 1, edges.len()+1),
 		elem: make([]int32, 0, len(edges.elem)),
 	}}
 	seen := newSubsetFinder(n)
-	for k := 1; k <= most; k++ {
-		if len(bySize[k]) == 0 {
+	left := edges.len()
+	for k := 1; left > 0; k++ {
+		if count[k] == 0 {
 			continue
 		}
+		left -= count[k]
 		from := f.edges.len()
-		for _, e := range sortedDistinct(n, &edges, bySize[k], k) {
-			if from == 0 || !seen.hasSubsetOf(&f.edges, e) {
+		sorted := sortedDistinct(n, &edges, count[k], k)
+		for at := 0; at < len(sorted); at += k {
+			if e := sorted[at : at+k]; from == 0 || !seen.hasSubsetOf(&f.edges, e) {
 				f.edges.push(e...)
 			}
 		}
-		if k < most {
+		if left > 0 {
 			for e := from; e < f.edges.len(); e++ {
 				seen.add(&f.edges, int32(e))
 			}
@@ -68,38 +68,43 @@ func newFamily(n int, edges csr) *family {
 	return f
 }
 
-// sortedDistinct returns the given edges, all of size k, in lexicographic
-// order, each once.
-func sortedDistinct(n int, edges *csr, which []int32, k int) [][]int32 {
+// sortedDistinct returns the edges of size k, of which there are so many, in
+// lexicographic order, each once, one after the other.
+func sortedDistinct(n int, edges *csr, count, k int) []int32 {
+	flat := make([]int32, 0, count*k)
 	width := bits.Len(uint(max(n-1, 1)))
-	out := make([][]int32, 0, len(which))
 	if k*width > 64 {
-		for _, e := range which {
-			out = append(out, edges.row(int(e)))
+		rows := make([][]int32, 0, count)
+		for e := range edges.len() {
+			if row := edges.row(e); len(row) == k {
+				rows = append(rows, row)
+			}
 		}
-		slices.SortFunc(out, slices.Compare[[]int32])
-		return slices.CompactFunc(out, slices.Equal[[]int32])
+		slices.SortFunc(rows, slices.Compare[[]int32])
+		for _, row := range slices.CompactFunc(rows, slices.Equal[[]int32]) {
+			flat = append(flat, row...)
+		}
+		return flat
 	}
 	// An edge fits into one word: sorting words is an order of magnitude faster.
-	keys := make([]uint64, len(which))
-	for i, e := range which {
+	keys := make([]uint64, 0, count)
+	for e := range edges.len() {
+		row := edges.row(e)
+		if len(row) != k {
+			continue
+		}
 		var key uint64
-		for _, v := range edges.row(int(e)) {
+		for _, v := range row {
 			key = key<<width | uint64(v)
 		}
-		keys[i] = key
+		keys = append(keys, key)
 	}
-	keys = slices.Compact(sortWords(keys, k*width))
-	flat := make([]int32, k*len(keys))
-	for i, key := range keys {
-		row := flat[i*k : (i+1)*k : (i+1)*k]
-		for j := k - 1; j >= 0; j-- {
-			row[j] = int32(key & (1<<width - 1))
-			key >>= width
+	for _, key := range slices.Compact(sortWords(keys, k*width)) {
+		for shift := (k - 1) * width; shift >= 0; shift -= width {
+			flat = append(flat, int32(key>>shift&(1<<width-1)))
 		}
-		out = append(out, row)
 	}
-	return out
+	return flat
 }
 
 // sortWords sorts words that use the given number of low bits.

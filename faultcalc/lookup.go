@@ -1,6 +1,7 @@
 package faultcalc
 
 import (
+	"math"
 	"slices"
 	"sync"
 )
@@ -16,7 +17,7 @@ type lookup struct {
 	halves  Set    // nodes in cuts of two
 	filed   csr    // per node: the cuts it is first or second in
 	slots   []slot // open addressing by pair of nodes
-	pairs   csr    // per pair: the cuts filed under it
+	pairs   csr    // per pair: the cuts filed under it, as entries
 
 	rowsAt csr   // per node: the rows it is in
 	down   []int // positions of the shards that are unavailable anyway
@@ -27,7 +28,12 @@ type lookup struct {
 type slot struct {
 	key  uint64 // 0 is free
 	pair int32
+	only int32 // the entry, if there is one alone; else several
 }
+
+// An entry is a cut with a pair of nodes in it: with one node more, that node;
+// with none, one of the two; with many, the complement of the number of the cut.
+const several = math.MinInt32
 
 // maxIndexed is how many cuts are worth an index.
 const maxIndexed = 1 << 20
@@ -57,7 +63,7 @@ func (x *lookup) build(f *family) {
 	x.singles, x.halves = newSet(f.n), newSet(f.n)
 	first := csr{off: []int32{0}}
 	var keys []uint64
-	var cuts []int32
+	var entries []int32
 	for e := range f.edges.len() {
 		row := f.edges.row(e)
 		first.push(row[:min(2, len(row))]...)
@@ -68,21 +74,24 @@ func (x *lookup) build(f *family) {
 		case 2:
 			x.halves.add(int(row[0]))
 			x.halves.add(int(row[1]))
-			keys, cuts = append(keys, pairOf(row[0], row[1])), append(cuts, int32(e))
+			keys, entries = append(keys, pairOf(row[0], row[1])), append(entries, row[0])
+		case 3:
+			keys = append(keys, pairOf(row[0], row[1]), pairOf(row[0], row[2]), pairOf(row[1], row[2]))
+			entries = append(entries, row[2], row[1], row[0])
 		default:
 			// Whichever one node is missing, two of the first three are there.
 			keys = append(keys, pairOf(row[0], row[1]), pairOf(row[0], row[2]), pairOf(row[1], row[2]))
-			cuts = append(cuts, int32(e), int32(e), int32(e))
+			entries = append(entries, ^int32(e), ^int32(e), ^int32(e))
 		}
 	}
 	x.filed = (&family{n: f.n, edges: first}).inverse()
-	x.filePairs(keys, cuts)
+	x.filePairs(keys, entries)
 }
 
 func pairOf(u, v int32) uint64 { return uint64(u)<<32 | uint64(v) + 1 }
 
 // filePairs groups the cuts by pair, by counting.
-func (x *lookup) filePairs(keys []uint64, cuts []int32) {
+func (x *lookup) filePairs(keys []uint64, entries []int32) {
 	size := 1024
 	for size < 2*len(keys) {
 		size *= 2
@@ -103,10 +112,16 @@ func (x *lookup) filePairs(keys []uint64, cuts []int32) {
 		x.pairs.off[p+1] += x.pairs.off[p]
 	}
 	next := slices.Clone(x.pairs.off)
-	x.pairs.elem = make([]int32, len(cuts))
+	x.pairs.elem = make([]int32, len(entries))
 	for i, p := range at {
-		x.pairs.elem[next[p]] = cuts[i]
+		x.pairs.elem[next[p]] = entries[i]
 		next[p]++
+	}
+	for i := range x.slots {
+		s := &x.slots[i]
+		if s.only = several; s.key != 0 && len(x.pairs.row(int(s.pair))) == 1 {
+			s.only = x.pairs.row(int(s.pair))[0]
+		}
 	}
 }
 
@@ -131,6 +146,30 @@ func missing(cut []int32, failed Set) int {
 		}
 	}
 	return n
+}
+
+// missingOf is missing for an entry.
+func (x *lookup) missingOf(entry int32, f *family, failed Set) int {
+	switch {
+	case entry < 0:
+		return missing(f.edges.row(int(^entry)), failed)
+	case failed.Contains(int(entry)):
+		return 0
+	default:
+		return 1
+	}
+}
+
+// missingAt is the least of the entries of a pair.
+func (x *lookup) missingAt(s *slot, f *family, failed Set) int {
+	if s.only != several {
+		return x.missingOf(s.only, f, failed)
+	}
+	fewest := 2
+	for _, entry := range x.pairs.row(int(s.pair)) {
+		fewest = min(fewest, x.missingOf(entry, f, failed))
+	}
+	return fewest
 }
 
 // Availability is the table's part of [Model.Status], without the shards. It
@@ -167,10 +206,8 @@ func (m *Model) availabilityByPairs(failed Set) Availability {
 			if p.key == 0 {
 				continue
 			}
-			for _, e := range x.pairs.row(int(p.pair)) {
-				if fewest = min(fewest, missing(f.edges.row(int(e)), failed)); fewest == 0 {
-					return Unavailable
-				}
+			if fewest = min(fewest, x.missingAt(p, f, failed)); fewest == 0 {
+				return Unavailable
 			}
 		}
 	}

@@ -165,12 +165,43 @@ func (m *Model) setDomains(x *index, p *placed, label string) ([]int32, error) {
 	return nodeOf, nil
 }
 
-// build turns every shard into rows.
+// build lists the copies of every shard and turns it into rows.
 func (m *Model) build(p *placed, nodeOf []int32) {
 	m.affected = newSet(len(m.nodes))
 	m.copies.off = make([]int32, 1, len(p.rule)+1)
 	m.copies.elem = make([]int32, 0, len(p.inst))
-	r := &m.rows
+	all := liveData
+	var nodes []int32
+	for s := range p.rule {
+		nodes = nodes[:0]
+		for i := p.off[s]; i < p.off[s+1]; i++ {
+			n := nodeOf[p.inst[i]]
+			nodes = append(nodes, n)
+			m.affected.add(int(n))
+			all &= p.flags[i]
+		}
+		m.copies.pushDistinct(nodes)
+	}
+	m.nAffected = m.affected.Len()
+	if m.allAny && all != 0 && len(m.copies.elem) == len(p.inst) {
+		// Every copy serves, on a node of its own: the copies are the rows.
+		ones := slices.Repeat([]int32{1}, max(len(p.inst), len(p.rule)))
+		m.rows = rows{csr: m.copies, weight: ones[:len(p.inst)], need: ones[:len(p.rule)], first: upTo(len(p.rule))}
+		return
+	}
+	m.rows.build(p, nodeOf)
+}
+
+// upTo returns 0 to n.
+func upTo(n int) []int32 {
+	list := make([]int32, n+1)
+	for i := range list {
+		list[i] = int32(i)
+	}
+	return list
+}
+
+func (r *rows) build(p *placed, nodeOf []int32) {
 	r.off = make([]int32, 1, len(p.rule)+1)
 	r.elem = make([]int32, 0, len(p.inst))
 	r.weight = make([]int32, 0, len(p.inst))
@@ -183,14 +214,11 @@ func (m *Model) build(p *placed, nodeOf []int32) {
 		nodes = nodes[:0]
 		voters := int32(0)
 		for i, inst := range p.inst[lo:hi] {
-			n := nodeOf[inst]
-			nodes = append(nodes, n)
-			m.affected.add(int(n))
+			nodes = append(nodes, nodeOf[inst])
 			if flags[i]&isVoter != 0 {
 				voters++
 			}
 		}
-		m.copies.pushDistinct(nodes)
 		r.first = append(r.first, int32(len(r.need)))
 		majority := voters/2 + 1
 		switch rule {
@@ -210,7 +238,6 @@ func (m *Model) build(p *placed, nodeOf []int32) {
 		}
 	}
 	r.first = append(r.first, int32(len(r.need)))
-	m.nAffected = m.affected.Len()
 }
 
 // pushDistinct appends a row with the nodes in ascending order, each once.

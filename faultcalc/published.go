@@ -60,16 +60,21 @@ func (m *Model) track() Set {
 	}
 	covered := make([]bool, len(m.number))
 	taken := newSet(len(m.nodes))
+	most := int32(len(m.number)) // no column has more zeros than the one before
 	for {
 		best := 0
 		for v, z := range zeros {
 			if z > zeros[best] {
 				best = v
 			}
+			if z == most {
+				break
+			}
 		}
 		if len(zeros) == 0 || zeros[best] == 0 {
 			return taken
 		}
+		most = zeros[best]
 		taken.add(best)
 		for _, s := range column.row(best) {
 			if covered[s] {
