@@ -20,6 +20,7 @@ type config struct {
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
 	planOnly                                   bool
+	shard, planFile                            string
 	kindConfig, nodeImage, databaseImage       string
 	cluster                                    string
 	keepCluster                                bool
@@ -29,7 +30,6 @@ type config struct {
 const (
 	defaultLevels      = "machine,instance"
 	defaultBudgetCases = 14
-	defaultBudgetTime  = 7 * time.Minute
 	defaultHold        = 9 * time.Second
 	defaultOutage      = 15 * time.Second
 	defaultRedundancy  = 60 * time.Second
@@ -54,12 +54,14 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.levels, "levels", "", "fault levels, separated by commas (default: the suite's, or "+defaultLevels+")")
 	flags.StringVar(&c.kinds, "kinds", "", "fault kinds, separated by commas (default: the suite's, or all)")
 	flags.IntVar(&c.budgetCases, "budget-cases", 0, "do at most so many cases (default: the suite's, or "+fmt.Sprint(defaultBudgetCases)+")")
-	flags.DurationVar(&c.budgetTime, "budget-time", defaultBudgetTime, "do at most so many cases as fit; the plan reckons with 25 s each on embedded machines, 50 s on kind")
+	flags.DurationVar(&c.budgetTime, "budget-time", 0, "do at most so many cases as fit: 25 s each on embedded machines, 50 s on kind (default: 7m, on kind 14m)")
 	flags.IntVar(&c.maxSize, "max-size", 0, "fail at most so many nodes together (default: the suite's, or any)")
 	flags.DurationVar(&c.hold, "hold", defaultHold, "how long a fault lasts, at least")
 	flags.DurationVar(&c.outage, "budget-outage", defaultOutage, "how long a shard may be away where it must stay available, load-normalized")
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
+	flags.StringVar(&c.shard, "shard", "", "do only the `i/n`-th part of the plan; see `cutset merge`")
+	flags.StringVar(&c.planFile, "plan-file", "", "do the cases of this plan.json `file`, if the topology is still that one")
 	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
 }
 
@@ -95,4 +97,12 @@ func list(value string) []string {
 		return nil
 	}
 	return strings.Split(value, ",")
+}
+
+// part returns which of how many parts of the plan to do; 0, 0 for all of it.
+func (c config) part() (at, of int) {
+	if n, err := fmt.Sscanf(c.shard, "%d/%d", &at, &of); n != 2 || err != nil {
+		return 0, 0
+	}
+	return at, of
 }

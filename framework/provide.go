@@ -22,12 +22,12 @@ type backend struct {
 	// provide makes the run's machines, and the target on them, which is not deployed yet.
 	provide                   func(ctx context.Context, r *run, where placement.Placement) error
 	setUpLimit, tearDownLimit time.Duration
-	eachCase                  time.Duration // what a plan reckons with
+	budgetTime, eachCase      time.Duration // what a plan reckons with
 }
 
 var backends = map[string]backend{
-	"embedded": {provideEmbedded, 2 * time.Minute, 20 * time.Second, 25 * time.Second},
-	"kind":     {provideKind, 8 * time.Minute, 2 * time.Minute, 50 * time.Second},
+	"embedded": {provideEmbedded, 2 * time.Minute, 20 * time.Second, 7 * time.Minute, 25 * time.Second},
+	"kind":     {provideKind, 8 * time.Minute, 2 * time.Minute, 14 * time.Minute, 50 * time.Second},
 }
 
 func providers() string { return strings.Join(slices.Sorted(maps.Keys(backends)), " or ") }

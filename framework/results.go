@@ -55,19 +55,15 @@ func (r *run) results() (*report.Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	var decided []plan.Case // only a case that went as predicted says something about others
 	for _, c := range r.plan.Cases {
 		if v, ok := verdicts[c.ID]; ok {
-			if v.Outcome == verdict.Pass {
-				decided = append(decided, c)
-			}
 			re.Cases = append(re.Cases, report.Case{Case: c, Verdict: v, Replay: r.replay(c)})
 		} else if !slices.ContainsFunc(re.LeftOut, func(l plan.LeftOut) bool { return l.ID == c.ID }) {
 			re.LeftOut = append(re.LeftOut, plan.LeftOut{ID: c.ID, Reason: "not reached: the run was cut short"})
 		}
 	}
 	re.Count()
-	re.Coverage, err = plan.Cover(r.topology, r.levels(), decided)
+	re.Coverage, err = plan.Cover(r.topology, r.levels(), re.Decided())
 	return re, err
 }
 

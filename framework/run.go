@@ -201,11 +201,7 @@ func classes() []executor.Class {
 func (r *run) freezePlan(ctx context.Context) error {
 	file := r.file("plan.json")
 	if r.process == 1 {
-		p, err := plan.Make(r.topology, plan.Spec{
-			Suite: r.suite.Name, Seed: r.config.seed, Levels: r.levels(), Kinds: list(r.config.kinds), Only: r.config.caseID,
-			MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: r.config.budgetTime, EachCase: r.backend().eachCase,
-			Unsupported: r.cluster.Unsupported,
-		})
+		p, err := r.makePlan()
 		if err != nil {
 			return err
 		}
@@ -224,9 +220,28 @@ func (r *run) freezePlan(ctx context.Context) error {
 		return err
 	}
 	if own := plan.Fingerprint(r.topology); own != r.plan.Fingerprint {
-		return fmt.Errorf("this process found topology %s, and the plan is for %s: the parallel processes have different databases", own, r.plan.Fingerprint)
+		return fmt.Errorf("this process found topology %s, and the plan is for %s: the processes have different databases", own, r.plan.Fingerprint)
+	}
+	if at, of := r.config.part(); of > 0 {
+		r.plan = r.plan.Part(at, of)
 	}
 	return nil
+}
+
+// makePlan plans for the topology, or takes the plan that the user gave.
+func (r *run) makePlan() (plan.Plan, error) {
+	if r.config.planFile != "" {
+		file, err := fromRoot(r.config.planFile)
+		if err != nil {
+			return plan.Plan{}, err
+		}
+		return plan.Load(file)
+	}
+	return plan.Make(r.topology, plan.Spec{
+		Suite: r.suite.Name, Seed: r.config.seed, Levels: r.levels(), Kinds: list(r.config.kinds), Only: r.config.caseID,
+		MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: cmp.Or(r.config.budgetTime, r.backend().budgetTime),
+		EachCase: r.backend().eachCase, Unsupported: r.cluster.Unsupported,
+	})
 }
 
 func (r *run) levels() []faultcalc.Level {

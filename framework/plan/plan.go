@@ -195,6 +195,21 @@ func (p Plan) Freeze(file string) error {
 	return nil
 }
 
+// Part returns the plan with every of-th case only, beginning with the at-th, from 1; the others are left out. The parts of a
+// plan have all of its cases between them, and share none.
+func (p Plan) Part(at, of int) Plan {
+	part := p
+	part.Cases, part.LeftOut = []Case{}, slices.Clone(p.LeftOut)
+	for i, c := range p.Cases {
+		if i%of == at-1 {
+			part.Cases = append(part.Cases, c)
+		} else {
+			part.LeftOut = append(part.LeftOut, LeftOut{c.ID, fmt.Sprintf("done by shard %d of %d", i%of+1, of)})
+		}
+	}
+	return part
+}
+
 // Load reads a frozen plan.
 func Load(file string) (Plan, error) {
 	var p Plan

@@ -130,6 +130,27 @@ func TestUnsupportedKindsAreLeftOutWithTheReason(t *testing.T) {
 	}
 }
 
+func TestPartsHaveAllCasesBetweenThem(t *testing.T) {
+	p, err := Make(ring(), spec())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for at := range 3 {
+		part := p.Part(at+1, 3)
+		all = append(all, ids(part)...)
+		if len(part.Cases)+len(part.LeftOut) != len(p.Cases)+len(p.LeftOut) {
+			t.Errorf("part %d says nothing about some cases", at+1)
+		}
+	}
+	want := ids(p)
+	slices.Sort(want)
+	slices.Sort(all)
+	if diff := cmp.Diff(want, all); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestOnlyOneCase(t *testing.T) {
 	sp := spec()
 	sp.MaxCases, sp.Only = 1, "s:hang:machine:m4"

@@ -67,6 +67,45 @@ func (r *Report) Count() {
 	}
 }
 
+// Decided returns the cases that say something about other fault sets: those that went as predicted.
+func (r *Report) Decided() []plan.Case {
+	var decided []plan.Case
+	for _, c := range r.Cases {
+		if c.Verdict.Outcome == verdict.Pass {
+			decided = append(decided, c.Case)
+		}
+	}
+	return decided
+}
+
+// Add adds what another part of the same plan found. Counts and Coverage are not added up.
+func (r *Report) Add(part *Report) {
+	r.Suite, r.Table, r.Seed, r.Fingerprint, r.Machines = part.Suite, part.Table, part.Seed, part.Fingerprint, part.Machines
+	r.Took = max(r.Took, part.Took) // they ran side by side
+	r.Cases = append(r.Cases, part.Cases...)
+	r.Alerts = append(r.Alerts, part.Alerts...)
+	for tier, n := range part.AlertsByTier {
+		r.AlertsByTier[tier] += n
+	}
+	r.Attempts = append(r.Attempts, part.Attempts...)
+	if part.SetUpError != "" {
+		r.SetUpError = part.SetUpError
+	}
+}
+
+// Read reads a report.json.
+func Read(file string) (*Report, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the caller's file
+	if err != nil {
+		return nil, err
+	}
+	var r Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return &r, nil
+}
+
 // Write writes report.json.
 func (r *Report) Write(file string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
@@ -108,7 +147,7 @@ func (r *Report) Summarize(w io.Writer, dir string) error {
 			}
 		}
 		for _, reason := range order {
-			line("left out: %d cases %s", reasons[reason], reason)
+			line("left out (%d): %s", reasons[reason], reason)
 		}
 	}
 	if r.SetUpError != "" {

@@ -36,7 +36,7 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"7.3 s", "s1-m1>s1-m2", "left out: 2 cases beyond the budget",
+		"7.3 s", "s1-m1>s1-m2", "left out (2): beyond the budget",
 		"FAIL: predicted: isolate {m1}: table t must stay available; seen: shard 1 lost 109 acknowledged writes; replay: make run CASE=s:isolate:machine:m1\n",
 		"1 passed, 1 failed, 1 indeterminate in 100 s; everything is in _output/x",
 	} {

@@ -3,6 +3,7 @@
 //	cutset heal [RUN]     heal what a killed run left failed
 //	cutset clean [RUN]    remove what runs left: processes, directories, results
 //	cutset recheck RUN    judge a run's history again
+//	cutset merge INTO RUN...  make one report of the runs of a plan's shards
 //
 // RUN is a run id, or a run's directory; without one, all runs in -output are meant.
 package main
@@ -20,6 +21,7 @@ import (
 	"syscall"
 
 	"github.com/cutset-dev/cutset/faultcalc"
+	"github.com/cutset-dev/cutset/framework"
 	"github.com/cutset-dev/cutset/framework/fault"
 	"github.com/cutset-dev/cutset/framework/history"
 	"github.com/cutset-dev/cutset/framework/provider"
@@ -31,12 +33,12 @@ import (
 func main() {
 	output := flag.String("output", "_output", "`directory` of runs")
 	flag.Usage = func() {
-		_, _ = fmt.Fprintln(flag.CommandLine.Output(), "usage: cutset [-output DIR] heal|clean|recheck [RUN]")
+		_, _ = fmt.Fprintln(flag.CommandLine.Output(), "usage: cutset [-output DIR] heal|clean|recheck [RUN], or merge INTO RUN...")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := command(ctx, os.Stdout, *output, flag.Arg(0), flag.Arg(1))
+	err := command(ctx, os.Stdout, *output, flag.Args())
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "cutset:", err)
@@ -44,10 +46,14 @@ func main() {
 	}
 }
 
-func command(ctx context.Context, out io.Writer, output, verb, run string) error {
+func command(ctx context.Context, out io.Writer, output string, args []string) error {
+	verb, run := arg(args, 0), arg(args, 1)
+	if verb == "merge" {
+		return merge(out, output, run, args[min(2, len(args)):])
+	}
 	do := map[string]func(context.Context, io.Writer, string) error{"heal": heal, "clean": clean, "recheck": recheck}[verb]
 	if do == nil {
-		return fmt.Errorf("unknown command %q: write heal, clean or recheck", verb)
+		return fmt.Errorf("unknown command %q: write heal, clean, recheck or merge", verb)
 	}
 	dirs, err := runs(output, run)
 	if err != nil {
@@ -60,6 +66,39 @@ func command(ctx context.Context, out io.Writer, output, verb, run string) error
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// arg is an argument, or "".
+func arg(args []string, at int) string {
+	if at < len(args) {
+		return args[at]
+	}
+	return ""
+}
+
+func merge(out io.Writer, output, into string, names []string) error {
+	if into == "" {
+		return errors.New("merge: say where to: merge INTO RUN...")
+	}
+	var dirs []string
+	for _, name := range names {
+		dir, err := runs(output, name)
+		if err != nil {
+			return err
+		}
+		dirs = append(dirs, dir...)
+	}
+	re, err := framework.Merge(into, dirs)
+	if err != nil {
+		return err
+	}
+	if err := re.Summarize(out, into); err != nil {
+		return err
+	}
+	if bad := re.Counts.Fail + re.Counts.Indeterminate; bad > 0 || re.SetUpError != "" {
+		return fmt.Errorf("%d verdicts are not pass %s", bad, re.SetUpError)
+	}
+	return nil
 }
 
 // runs returns the directories of the runs that are meant. Every run, also one that was never set up, has logs.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -98,10 +99,11 @@ func Open(ctx context.Context, options Options) (*Cluster, error) {
 	if err := os.Setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", network(options.Name)); err != nil {
 		return nil, err
 	}
-	exists, err := Exists(ctx, options.Name)
+	there, err := containers(ctx, options.Name)
 	if err != nil {
 		return nil, err
 	}
+	exists := len(there) > 0
 	if exists && !options.Reuse {
 		return nil, fmt.Errorf("there is a kind cluster %s already; use it with -cluster=%s, or remove it with `kind delete cluster --name %s`",
 			options.Name, options.Name, options.Name)
@@ -147,44 +149,40 @@ func (c *Cluster) up(ctx context.Context, options Options, program string) (*res
 		}
 	}
 	config := env.Client().RESTConfig()
-	c.state.Machines, err = assign(ctx, config, options.Machines)
-	return config, err
+	return config, c.assign(ctx, config, options.Machines)
 }
 
 // assign gives each machine of a placement a worker node, and waits until those are ready.
-func assign(ctx context.Context, config *rest.Config, machines []string) ([]kube.Machine, error) {
+func (c *Cluster) assign(ctx context.Context, config *rest.Config, machines []string) error {
+	workers, err := containers(ctx, c.state.Name, "label=io.x-k8s.kind.role=worker")
+	if err != nil {
+		return err
+	}
+	if len(workers) < len(machines) {
+		return fmt.Errorf("the placement has %d machines, and the cluster %d worker nodes; add workers to its configuration, see -kind-config",
+			len(machines), len(workers))
+	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for {
-		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{LabelSelector: "!node-role.kubernetes.io/control-plane"})
-		if err != nil {
-			return nil, fmt.Errorf("list the nodes: %w", err)
-		}
-		if len(nodes.Items) < len(machines) {
-			return nil, fmt.Errorf("the placement has %d machines, and the cluster %d worker nodes; add workers to kind-config.yaml",
-				len(machines), len(nodes.Items))
-		}
-		var assigned []kube.Machine
-		waiting := ""
-		for at, name := range machines {
-			node := nodes.Items[at]
-			assigned = append(assigned, kube.Machine{Name: name, Node: node.Name})
-			if !ready(node) {
-				waiting = node.Name
+	c.state.Machines = nil
+	for at, name := range machines {
+		for {
+			node, err := client.CoreV1().Nodes().Get(ctx, workers[at], metav1.GetOptions{})
+			if err == nil && ready(node) {
+				break
+			}
+			if stop := kube.Pause(ctx); stop != nil {
+				return fmt.Errorf("wait for node %s to be ready: %w; last seen: %v, %w", workers[at], stop, node.Status.Conditions, err)
 			}
 		}
-		if waiting == "" {
-			return assigned, nil
-		}
-		if err := kube.Pause(ctx); err != nil {
-			return nil, fmt.Errorf("wait for node %s to be ready: %w", waiting, err)
-		}
+		c.state.Machines = append(c.state.Machines, kube.Machine{Name: name, Node: workers[at]})
 	}
+	return nil
 }
 
-func ready(node corev1.Node) bool {
+func ready(node *corev1.Node) bool {
 	for _, c := range node.Status.Conditions {
 		if c.Type == corev1.NodeReady {
 			return c.Status == corev1.ConditionTrue
@@ -240,16 +238,16 @@ func (c *Cluster) record() error {
 	return nil
 }
 
-// Exists tells whether the engine has nodes of a cluster of that name.
-func Exists(ctx context.Context, name string) (bool, error) {
-	nodes, err := nodes(ctx, name)
-	return len(nodes) > 0, err
-}
-
-// nodes returns the names of the cluster's containers.
-func nodes(ctx context.Context, name string) ([]string, error) {
-	out, err := docker(ctx, "ps", "--all", "--filter", "label=io.x-k8s.kind.cluster="+name, "--format", "{{.Names}}")
-	return strings.Fields(out), err
+// containers returns the names of the cluster's nodes that pass the engine's filters, sorted.
+func containers(ctx context.Context, cluster string, filters ...string) ([]string, error) {
+	args := []string{"ps", "--all", "--filter", "label=io.x-k8s.kind.cluster=" + cluster, "--format", "{{.Names}}"}
+	for _, f := range filters {
+		args = append(args, "--filter", f)
+	}
+	out, err := docker(ctx, args...)
+	names := strings.Fields(out)
+	slices.Sort(names)
+	return names, err
 }
 
 // Machine implements [provider.Cluster].
@@ -263,7 +261,7 @@ func (c *Cluster) Machine(name string) (provider.Machine, error) {
 
 // running returns the addresses of the nodes that are up, by name.
 func (c *Cluster) running(ctx context.Context) (map[string]string, error) {
-	names, err := nodes(ctx, c.state.Name)
+	names, err := containers(ctx, c.state.Name)
 	if err != nil {
 		return nil, err
 	}

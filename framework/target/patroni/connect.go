@@ -62,5 +62,7 @@ func (t *Target) connConfig(copies []copyOf, user, attributes string) (*pgx.Conn
 	}
 	config.ConnectTimeout = connectTimeout
 	config.DialFunc = t.cluster.Dial
+	// Names mean something to the cluster's Dial, and nothing to this host.
+	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
 	return config, nil
 }

@@ -46,16 +46,16 @@ type pods struct {
 }
 
 // NewOnKubernetes prepares a deployment of the placement in the cluster's namespace, with PostgreSQL and Patroni from the
-// image. The scheduler decides which of a shard's pods goes to which of its machines, and Patroni which is primary first.
+// image. Which of a shard's pods is primary first is up to Patroni.
 func NewOnKubernetes(p placement.Placement, cluster Orchestrator, image string, commands *executor.Executor) *Target {
 	t := newTarget(p, cluster, commands)
 	t.runs = &pods{Target: t, cluster: cluster, image: image}
 	for _, s := range p.Shards {
-		for ordinal := range s.Members {
+		for ordinal, machine := range s.Members {
 			set := shardName(s.Number)
 			name := fmt.Sprintf("%s-%d", set, ordinal)
 			t.copies = append(t.copies, copyOf{
-				Shard: s.Number, Members: len(s.Members), Instance: name, Host: fmt.Sprintf("%s.%s.%s", name, set, cluster.Namespace()),
+				Shard: s.Number, Members: len(s.Members), Instance: name, Machine: machine, Host: fmt.Sprintf("%s.%s.%s", name, set, cluster.Namespace()),
 			})
 		}
 	}
