@@ -205,7 +205,10 @@ func (c *Client) stream(ctx context.Context, protocol Protocol, connect time.Dur
 	var answer error
 	exec, err := newExecutor(location, answers{
 		upgraded: func() error {
-			if !timer.Stop() || !request.upgraded() {
+			if !timer.Stop() { // it may not have cancelled yet
+				cancel(errConnect)
+			}
+			if !request.upgraded() {
 				return context.Cause(ctx)
 			}
 			close(upgraded)

@@ -179,7 +179,7 @@ func (s *apiServer) openSPDY(w http.ResponseWriter, req *http.Request) (*remote,
 func (s *apiServer) run(command []string, r *remote) {
 	cmd := exec.CommandContext(context.Background(), command[0], command[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = 100 * time.Millisecond
+	cmd.WaitDelay = 5 * time.Second // cuts off what was left behind with the pipes, and not a client that is slow to read
 	cmd.Stdout, cmd.Stderr = r.stdout, r.stderr
 	status := metav1.Status{Status: metav1.StatusSuccess}
 	err := s.start(cmd, r.stdin)

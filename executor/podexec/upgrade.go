@@ -2,10 +2,12 @@ package podexec
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
@@ -38,7 +40,7 @@ func newRequest(ctx context.Context, protocol Protocol) request {
 	}})
 	connecting := context.AfterFunc(ctx, end)
 	return request{ctx: inner, end: end, upgraded: func() bool {
-		if connecting() {
+		if connecting() && ctx.Err() == nil {
 			return true
 		}
 		_ = conn.Close() // client-go forgets it
@@ -48,6 +50,9 @@ func newRequest(ctx context.Context, protocol Protocol) request {
 
 // shutdown lets all reads from conn and writes to it fail, but not what else is done with it.
 func shutdown(conn net.Conn) {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		_ = conn.Close()
@@ -85,7 +90,7 @@ func (c *Client) spdy(location *url.URL, a answers) (remotecommand.Executor, err
 					return nil, err
 				}
 				context.AfterFunc(ctx, func() { _ = conn.Close() })
-				return conn, nil
+				return &lingering{conn, ctx}, nil
 			},
 		},
 	})
@@ -99,6 +104,25 @@ func (c *Client) spdy(location *url.URL, a answers) (remotecommand.Executor, err
 		return nil, err
 	}
 	return remotecommand.NewSPDYExecutorForTransports(wrapped, spdytransport.NewUpgraderForStreaming(upgrader), http.MethodPost, location)
+}
+
+// linger is more than enough for a write to fail on a closed socket.
+const linger = time.Second
+
+// lingering tells of the end of ctx's connection late to those who read from it. spdystream waits for ever for a stream
+// that is created after its read loop has ended; while the loop goes on, creating one fails, and it is cleaned up after.
+type lingering struct {
+	net.Conn
+	ctx context.Context
+}
+
+// Read is that of net.Conn.
+func (c *lingering) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && c.ctx.Err() != nil {
+		<-time.After(linger)
+	}
+	return n, err
 }
 
 // notifyUpgrade passes the server's answer on.
