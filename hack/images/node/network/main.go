@@ -26,7 +26,7 @@ import (
 const (
 	account  = "/var/run/secrets/kubernetes.io/serviceaccount/"
 	conflist = "/etc/cni/net.d/10-cutset.conflist"
-	protocol = "99" // marks the routes that are ours
+	protocol = "110" // marks the routes that are ours
 	interval = 5 * time.Second
 	retry    = time.Second
 )
