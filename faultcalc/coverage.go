@@ -45,7 +45,8 @@ type WayCoverage struct {
 // are made of arbitrary sets, so that a large one seldom gets done.
 const decidedBudget = 1 << 17
 
-// mostFacets is how many facets are counted one by one, if it comes to that.
+// mostFacets is how many words of facets are counted one by one, if it comes to
+// that: a step takes longer the more nodes there are.
 const mostFacets = 1 << 20
 
 // Coverage tells what a list of fault sets decides, given the predictions of
@@ -83,7 +84,7 @@ func (m *Model) Coverage(failed iter.Seq[Set]) Coverage {
 	}
 	c.Cases = len(seen)
 	c.Cuts = m.cuts().edges.len()
-	if n, err := m.CountMinimalKeeperSets(mostFacets); err == nil {
+	if n, err := m.CountMinimalKeeperSets(int64(mostFacets / max(1, len(m.affected.w)))); err == nil {
 		c.Facets = n
 	}
 	c.Ways = ways.count(m.affected.appendIndices(nil))

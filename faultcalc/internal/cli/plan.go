@@ -97,7 +97,11 @@ func (a *app) published() any {
 	return append(o, object{
 		{"powerSetSize", p.PowerSetSize().String()},
 		{"minimalSubsets", func() any {
-			return a.listOf(slices.Values(a.sorted("minimal subsets", p.MinimalSubsets())))
+			l := &shortlist{limit: a.limit} // there are no more than shards
+			for s := range p.MinimalSubsets() {
+				l.add(s)
+			}
+			return a.listOf(slices.Values(l.sets(a, "minimal subsets")))
 		}},
 		{"faultFactors", func() any {
 			var first []faultcalc.Set
@@ -114,14 +118,19 @@ func (a *app) published() any {
 }
 
 func (a *app) exact() object {
-	var keepers []faultcalc.Set
+	keepers, facets := &shortlist{limit: a.limit}, &shortlist{limit: a.limit}
 	return object{
 		{"minimalCutSets", a.listOf(a.limited("minimal cut sets", a.model.MinimalCutSets()))},
 		{"minimalKeeperSets", func() any {
-			keepers = a.sorted("minimal keeper sets", a.model.MinimalKeeperSets())
-			return a.listOf(slices.Values(keepers))
+			// Survivable sets are their complements; one walk finds both.
+			affected := a.model.Affected()
+			a.collect("minimal keeper sets and maximal survivable sets", a.model.MinimalKeeperSets(), keepers.add,
+				func(s faultcalc.Set) { facets.add(affected.Minus(s)) })
+			return a.listOf(slices.Values(keepers.sets(a, "minimal keeper sets")))
 		}},
-		{"maximalSurvivableSets", func() any { return a.listOf(slices.Values(a.facets())) }},
+		{"maximalSurvivableSets", func() any {
+			return a.listOf(slices.Values(facets.sets(a, "maximal survivable sets")))
+		}},
 		{"minimumKeeperSet", func() any { return a.minimum() }},
 		{"survivableSets", func() any {
 			n, err := a.model.SurvivableSets()

@@ -12,28 +12,67 @@ import (
 // maxWords bounds the sets that are held in memory to be sorted (32 MiB).
 const maxWords = 1 << 22
 
+// shortlist keeps the sets that come first by size, then lexicographically, as
+// many as the limit; all of them if the limit is 0.
+type shortlist struct {
+	limit, seen int
+	kept        []faultcalc.Set
+	full        bool
+	last        faultcalc.Set // when full: what comes after it is not kept
+}
+
+func (l *shortlist) add(s faultcalc.Set) {
+	l.seen++
+	if l.full && s.Compare(l.last) > 0 {
+		return
+	}
+	l.kept = append(l.kept, s.Clone())
+	if l.limit > 0 && len(l.kept) == 2*l.limit+64 {
+		l.sort()
+		l.full, l.last = true, l.kept[l.limit-1]
+	}
+}
+
+func (l *shortlist) sort() {
+	slices.SortFunc(l.kept, faultcalc.Set.Compare)
+	if l.limit > 0 && len(l.kept) > l.limit {
+		l.kept = l.kept[:l.limit]
+	}
+}
+
+// sets are what is kept, in order; the app says so if that is not all.
+func (l *shortlist) sets(a *app, what string) []faultcalc.Set {
+	l.sort()
+	if len(l.kept) < l.seen {
+		a.cut("%s: %d of %d are listed; raise --limit", what, len(l.kept), l.seen)
+	}
+	return l.kept
+}
+
 // names turns a set into what is printed.
 func (a *app) names(s faultcalc.Set) []string { return a.model.Names(s) }
 
-// sorted collects a list that may be long, sorts it by size and then
-// lexicographically, and keeps the first limit sets. A list that is too long
-// to be collected is cut off before it is sorted.
-func (a *app) sorted(what string, sets iter.Seq[faultcalc.Set]) []faultcalc.Set {
+// collect walks through a list that may have any number of sets. One with more
+// than can be sorted in memory is cut off before it is sorted.
+func (a *app) collect(what string, sets iter.Seq[faultcalc.Set], into ...func(faultcalc.Set)) {
 	most := max(maxWords/(4+len(a.model.Nodes())/64), a.limit)
-	var list []faultcalc.Set
+	n := 0
 	for s := range sets {
-		if len(list) == most {
+		if n++; n > most {
 			a.cut("%s: more than %d; these are the first ones found, not the smallest", what, most)
-			break
+			return
 		}
-		list = append(list, s.Clone())
+		for _, add := range into {
+			add(s)
+		}
 	}
-	slices.SortFunc(list, faultcalc.Set.Compare)
-	if a.limit > 0 && len(list) > a.limit {
-		a.cut("%s: %d of %d are listed; raise --limit", what, a.limit, len(list))
-		list = list[:a.limit]
-	}
-	return list
+}
+
+// sorted is the beginning of such a list by size, then lexicographically.
+func (a *app) sorted(what string, sets iter.Seq[faultcalc.Set]) []faultcalc.Set {
+	l := &shortlist{limit: a.limit}
+	a.collect(what, sets, l.add)
+	return l.sets(a, what)
 }
 
 // limited passes on an ordered list up to the limit.
