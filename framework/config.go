@@ -24,6 +24,11 @@ type config struct {
 	kindConfig, nodeImage, databaseImage       string
 	cluster                                    string
 	keepCluster                                bool
+
+	kubeconfig, kubeContext, namespace, selector string
+	preset, shardLabel, roleLabel, secret, table string
+	allowFaultsIn                                string
+	allowSharedNodes                             bool
 }
 
 // The defaults fit two cores and the default timers of the Patroni target: a failover takes 5 to 9 seconds there.
@@ -48,6 +53,17 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.databaseImage, "database-image", "", "kind: `image` with PostgreSQL and Patroni")
 	flags.StringVar(&c.cluster, "cluster", "", "kind: use the cluster of this `name`, and keep it; it is made if there is none")
 	flags.BoolVar(&c.keepCluster, "keep-cluster", false, "kind: leave the cluster up after the run")
+	flags.StringVar(&c.kubeconfig, "kubeconfig", "", "existing: kubeconfig `file` (default: as for kubectl)")
+	flags.StringVar(&c.kubeContext, "kube-context", "", "existing: `context` in the kubeconfig (default: the current one)")
+	flags.StringVar(&c.namespace, "namespace", "default", "existing: `namespace` of the database")
+	flags.StringVar(&c.selector, "selector", "", "existing: label `selector` of the database's pods")
+	flags.StringVar(&c.preset, "preset", "", "existing: whose labels the pods have: cloudnative-pg, zalando, crunchy or patroni (default: the one that fits)")
+	flags.StringVar(&c.shardLabel, "shard-label", "", "existing: `label` that the copies of one shard have in common (default: the preset's)")
+	flags.StringVar(&c.roleLabel, "role-label", "", "existing: `label` that says primary or standby (default: the preset's)")
+	flags.StringVar(&c.secret, "secret", "", "existing: `name` of the Secret with the account to use, %s for the shard label's value (default: the preset's)")
+	flags.StringVar(&c.table, "table", "t", "existing: `name` of the table in schema cutset, made where it is missing")
+	flags.StringVar(&c.allowFaultsIn, "allow-faults-in", "", "existing: repeat the `namespace` to let the run write to the database and break it")
+	flags.BoolVar(&c.allowSharedNodes, "allow-shared-nodes", false, "existing: let nodes fail on which pods of other namespaces run")
 	flags.StringVar(&c.placement, "placement", "", "YAML `file` with machines and shards, from the module's root (default: the built-in ring)")
 	flags.StringVar(&c.caseID, "case", "", "do only the case with this `id`")
 	flags.StringVar(&c.output, "output", "", "`directory` for runs (default: _output in the module's root)")

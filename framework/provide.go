@@ -12,8 +12,10 @@ import (
 
 	"github.com/cutset-dev/cutset/framework/placement"
 	"github.com/cutset-dev/cutset/framework/provider/embedded"
+	"github.com/cutset-dev/cutset/framework/provider/existing"
 	"github.com/cutset-dev/cutset/framework/provider/kind"
 	"github.com/cutset-dev/cutset/framework/provider/kube"
+	"github.com/cutset-dev/cutset/framework/target/labelled"
 	"github.com/cutset-dev/cutset/framework/target/patroni"
 )
 
@@ -28,6 +30,7 @@ type backend struct {
 var backends = map[string]backend{
 	"embedded": {provideEmbedded, 2 * time.Minute, 20 * time.Second, 7 * time.Minute, 25 * time.Second},
 	"kind":     {provideKind, 8 * time.Minute, 2 * time.Minute, 14 * time.Minute, 50 * time.Second},
+	"existing": {provideExisting, 2 * time.Minute, 20 * time.Second, 14 * time.Minute, 50 * time.Second},
 }
 
 func providers() string { return strings.Join(slices.Sorted(maps.Keys(backends)), " or ") }
@@ -78,4 +81,23 @@ func provideKind(ctx context.Context, r *run, where placement.Placement) error {
 	r.cluster = cluster
 	r.target = patroni.NewOnKubernetes(where, cluster, r.config.databaseImage, r.commands)
 	return nil
+}
+
+func provideExisting(ctx context.Context, r *run, _ placement.Placement) error {
+	c := r.config
+	cluster, err := existing.Open(ctx, existing.Options{
+		Kubeconfig: c.kubeconfig, Context: c.kubeContext, Allow: c.allowFaultsIn, AllowSharedNodes: c.allowSharedNodes,
+		Preset: existing.Preset{Name: c.preset, Shard: c.shardLabel, Role: c.roleLabel, Secret: c.secret},
+		Kube:   kube.Options{Namespace: c.namespace, Selector: c.selector, Server: patroni.Server, Logs: r.own("logs", "")},
+	})
+	if err != nil {
+		return err
+	}
+	r.cluster = cluster
+	// To say what would be done, nothing has to be touched.
+	if err := cluster.Allowed(); err != nil && !c.planOnly {
+		return fmt.Errorf("%w; or look at the plan with -plan-only", err)
+	}
+	r.target, err = labelled.New(ctx, cluster, c.table, r.commands)
+	return err
 }

@@ -159,8 +159,11 @@ func (r *run) setUp(ctx context.Context) error {
 		return err
 	}
 	r.say("run %s: %d machines up (%s)", r.id, len(r.cluster.Machines()), r.cluster.Describe())
-	if err := r.target.Deploy(ctx); err != nil {
-		return fmt.Errorf("deploy the database: %w; its logs are in %s", err, r.own("logs", ""))
+	// What the run itself makes has to be deployed before it can be asked; a database that is there only when the run writes to it.
+	if !r.config.planOnly || r.config.provider != "existing" {
+		if err := r.target.Deploy(ctx); err != nil {
+			return fmt.Errorf("deploy the database: %w; its logs are in %s", err, r.own("logs", ""))
+		}
 	}
 	r.say("database up and redundant after %s", seconds(time.Since(began)))
 	if r.topology, err = r.target.Discover(ctx, r.target.Entry()); err != nil {

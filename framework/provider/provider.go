@@ -78,6 +78,14 @@ type Instance interface {
 	Server() Node
 }
 
+// LabelsOf returns the failure domains that the machine itself tells, or nil where only a placement does.
+func LabelsOf(m Machine) map[string]string {
+	if l, ok := m.(interface{ Labels() map[string]string }); ok {
+		return l.Labels()
+	}
+	return nil
+}
+
 // Drainable is a machine that a scheduler can empty: it evicts what runs there, and places nothing new.
 type Drainable interface {
 	Machine

@@ -78,7 +78,7 @@ func arg(args []string, at int) string {
 
 func merge(out io.Writer, output, into string, names []string) error {
 	if into == "" {
-		return errors.New("merge: say where to: merge INTO RUN...")
+		return errors.New("merge: say where to, and then which runs: cutset merge INTO RUN RUN")
 	}
 	var dirs []string
 	for _, name := range names {

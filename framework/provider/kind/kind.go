@@ -17,6 +17,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -119,6 +120,9 @@ func Open(ctx context.Context, options Options) (*Cluster, error) {
 	if err == nil {
 		err = c.open(ctx, config, options.Kube)
 	}
+	if err == nil && exists {
+		err = c.DeleteNamespace(ctx) // what an earlier run left there
+	}
 	if err == nil {
 		err = c.record()
 	}
@@ -176,6 +180,10 @@ func (c *Cluster) assign(ctx context.Context, config *rest.Config, machines []st
 			if stop := kube.Pause(ctx); stop != nil {
 				return fmt.Errorf("wait for node %s to be ready: %w; last seen: %v, %w", workers[at], stop, node.Status.Conditions, err)
 			}
+		}
+		label := fmt.Appendf(nil, `{"metadata":{"labels":{%q:%q}}}`, kube.MachineLabel, name)
+		if _, err := client.CoreV1().Nodes().Patch(ctx, workers[at], types.StrategicMergePatchType, label, metav1.PatchOptions{}); err != nil {
+			return fmt.Errorf("label node %s: %w", workers[at], err)
 		}
 		c.state.Machines = append(c.state.Machines, kube.Machine{Name: name, Node: workers[at]})
 	}
@@ -321,13 +329,10 @@ func (c *Cluster) ExportLogs(ctx context.Context, dir string) error {
 	return kindcluster.NewCluster(c.state.Name).WithPath(program).ExportLogs(ctx, dir)
 }
 
-// Close implements [provider.Cluster]. A cluster that is kept loses what was deployed on it.
+// Close implements [provider.Cluster]. On a cluster that is kept, the database stays for people to look at.
 func (c *Cluster) Close(ctx context.Context) error {
 	var errs []error
 	if c.Cluster != nil {
-		if c.state.Keep {
-			errs = append(errs, c.DeleteNamespace(ctx))
-		}
 		errs = append(errs, c.Cluster.Close(ctx))
 	}
 	if !c.state.Keep {

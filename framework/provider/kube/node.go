@@ -47,6 +47,22 @@ func (n *Node) Addresses() ([]string, error) {
 	return addresses, err
 }
 
+// MachineLabel is a label of a node: the name of its machine.
+const MachineLabel = "cutset.dev/machine"
+
+// Labels are the node's failure domains, under the last part of their well-known names.
+func (n *Node) Labels() map[string]string {
+	labels := map[string]string{}
+	if node, err := n.cluster.nodes.Get(n.machine.Node); err == nil {
+		for name, key := range map[string]string{"zone": corev1.LabelTopologyZone, "region": corev1.LabelTopologyRegion} {
+			if value := node.Labels[key]; value != "" {
+				labels[name] = value
+			}
+		}
+	}
+	return labels
+}
+
 // pods returns the instances on the node, by name.
 func (n *Node) pods() ([]*corev1.Pod, error) {
 	all, err := n.cluster.pods.List(everything)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/cutset-dev/cutset/faultcalc"
+	"github.com/cutset-dev/cutset/framework/provider"
 )
 
 // row is one copy in the database's own catalogue.
@@ -69,7 +70,11 @@ func (t *Target) mapMachines(rows []row) ([]faultcalc.Machine, []faultcalc.Insta
 		if err != nil {
 			return nil, nil, err
 		}
-		machines = append(machines, faultcalc.Machine{Name: placed.Name, Labels: placed.Labels, Addresses: addresses})
+		labels := placed.Labels
+		if own := provider.LabelsOf(m); own != nil {
+			labels = own
+		}
+		machines = append(machines, faultcalc.Machine{Name: placed.Name, Labels: labels, Addresses: addresses})
 		for _, r := range rows {
 			if slices.Contains(addresses, host(r.Server)) {
 				instances = append(instances, faultcalc.Instance{Name: r.Instance, Machine: placed.Name, Address: r.Server})

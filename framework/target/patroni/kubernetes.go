@@ -85,7 +85,7 @@ func (p *pods) prepare(ctx context.Context) error {
 		err = p.apply(ctx, "shard.yaml", map[string]any{
 			"Namespace": p.cluster.Namespace(), "Name": shardName(s.Number), "Number": s.Number, "Scope": scope(s.Number), "Nodes": nodes,
 			"Image": p.image, "ServerPort": serverPort(s.Number), "RESTPort": restPort(s.Number),
-			"Config": string(config), "SuperuserPassword": p.passwords[superuser],
+			"Config": string(config), "Superuser": superuser, "SuperuserPassword": p.passwords[superuser],
 		})
 		if err != nil {
 			return err
