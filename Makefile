@@ -4,17 +4,21 @@ CASE      ?=
 PLACEMENT ?=
 RUN       ?=
 ARGS      ?=
+N         ?= 1
+I         ?= 1
+INTO      ?= _output/merged
+export DOCKER
 
 RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspath $(PLACEMENT))) $(ARGS)
 LINT         := _output/bin/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run plan test bench soak lint fmt heal clean
+.PHONY: help setup run plan kind node-image shard merge test bench soak lint fmt heal clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 	@echo
-	@echo 'run and plan take SUITE=./suites/ha, CASE=<id>, PLACEMENT=<file>, and ARGS="-hold=20s ..." (go test ./suites/ha -args -help lists them)'
+	@echo 'run, plan, kind and shard take SUITE=./suites/ha, CASE=<id>, PLACEMENT=<file>, and ARGS="-hold=20s ..." (go test ./suites/ha -args -help lists them)'
 
 setup: ## install PostgreSQL, Patroni and etcd, where they are missing
 	@hack/setup
@@ -24,6 +28,21 @@ run: setup ## run the suites on the embedded cluster; CASE=<id> runs one case
 
 plan: setup ## print what `make run` would do
 	go test -vet=off -count=1 -p=1 -v $(SUITE) -plan-only $(RUN_FLAGS)
+
+kind: ## run the suites on a Kubernetes cluster made for the run; DOCKER=install installs and starts an engine, too
+	@hack/docker-up
+	node=$$(hack/node-image) && database=$$(hack/database-image) && \
+	go test -vet=off -count=1 -p=1 -timeout=60m -v $(SUITE) -provider=kind -node-image=$$node -database-image=$$database $(RUN_FLAGS)
+
+node-image: ## print the image of kind's nodes, built first where it can't be pulled
+	@hack/docker-up
+	@hack/node-image
+
+shard: ## do the I-th of N parts of the plan on a cluster of its own, as a job of a CI matrix does
+	@$(MAKE) --no-print-directory kind SUITE=$(SUITE) ARGS='-shard=$(I)/$(N) $(ARGS)'
+
+merge: ## make one report, in INTO, of the runs of all shards; RUNS="<id> <id> ..."
+	@go run ./framework/cmd/cutset merge $(INTO) $(RUNS)
 
 test: ## the project's own tests, and one short run of a suite
 	@hack/setup --race

@@ -117,7 +117,8 @@ func (k *caseRun) steady(ctx context.Context) bool {
 		})
 	}
 	if err == nil {
-		err = k.unmoved(ctx)
+		// Who just came back may still change places with another, and for a moment say nothing of either.
+		err = k.wait(ctx, 10*time.Second, "the topology of the plan", k.unmoved)
 	}
 	if err != nil {
 		k.failed(history.Steady, verdict.Infrastructure, err)

@@ -25,12 +25,13 @@ type backend struct {
 	provide                   func(ctx context.Context, r *run, where placement.Placement) error
 	setUpLimit, tearDownLimit time.Duration
 	budgetTime, eachCase      time.Duration // what a plan reckons with
+	replay                    string        // what comes before a case's id in the command that does it again
 }
 
 var backends = map[string]backend{
-	"embedded": {provideEmbedded, 2 * time.Minute, 20 * time.Second, 7 * time.Minute, 25 * time.Second},
-	"kind":     {provideKind, 8 * time.Minute, 2 * time.Minute, 14 * time.Minute, 50 * time.Second},
-	"existing": {provideExisting, 2 * time.Minute, 20 * time.Second, 14 * time.Minute, 50 * time.Second},
+	"embedded": {provideEmbedded, 2 * time.Minute, 20 * time.Second, 7 * time.Minute, 25 * time.Second, "make run CASE="},
+	"kind":     {provideKind, 8 * time.Minute, 2 * time.Minute, 14 * time.Minute, 50 * time.Second, "make kind CASE="},
+	"existing": {provideExisting, 2 * time.Minute, 20 * time.Second, 14 * time.Minute, 50 * time.Second, "go test ./suites/... -provider=existing (and your flags) -case="},
 }
 
 func providers() string { return strings.Join(slices.Sorted(maps.Keys(backends)), " or ") }
@@ -65,7 +66,7 @@ func provideKind(ctx context.Context, r *run, where placement.Placement) error {
 	}
 	options := kind.Options{
 		Name: cmp.Or(r.config.cluster, strings.ToLower(r.processName())), Reuse: r.config.cluster != "",
-		Keep: r.config.keepCluster, Config: config, Image: r.config.nodeImage, Load: []string{r.config.databaseImage},
+		Keep: r.config.keepCluster || r.config.cluster != "", Config: config, Image: r.config.nodeImage, Load: []string{r.config.databaseImage},
 		State: r.own("kind", ".json"),
 		Kube: kube.Options{
 			Namespace: "cutset", Selector: patroni.Selector, Server: patroni.Server, Supervisor: patroni.Supervisor, Logs: r.own("logs", ""),

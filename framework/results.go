@@ -15,7 +15,7 @@ import (
 
 // replay is the command that runs a case again, alone.
 func (r *run) replay(c plan.Case) string {
-	command := "make run CASE=" + c.ID
+	command := r.backend().replay + c.ID
 	if r.config.placement != "" {
 		// From the module's root, above the runs' directory, where make is called.
 		file := r.config.placement

@@ -42,7 +42,7 @@ func (n *Node) Addresses() ([]string, error) {
 	addresses := []string{internalIP(node)}
 	pods, err := n.pods()
 	for _, pod := range pods {
-		addresses = append(addresses, pod.Status.PodIP, fmt.Sprintf("%s.%s.%s", pod.Name, pod.Spec.Subdomain, pod.Namespace))
+		addresses = append(addresses, pod.Status.PodIP, dnsName(*pod))
 	}
 	return addresses, err
 }

@@ -15,6 +15,7 @@ type Pod struct {
 	Name    string
 	Machine string // "" where its node is no machine of the cluster
 	Labels  map[string]string
+	Host    string // the name that others use: a DNS name where it has one, or its address
 	IP      string
 	Port    int  // where the server listens
 	Ready   bool // says its own readiness probe
@@ -29,6 +30,9 @@ func (c *Cluster) Pods(ctx context.Context) ([]Pod, error) {
 	var pods []Pod
 	for _, p := range list.Items {
 		pod := Pod{Name: p.Name, Labels: p.Labels, IP: p.Status.PodIP, Port: serverPort(p.Spec, c.options.Container)}
+		if pod.Host = pod.IP; p.Spec.Subdomain != "" {
+			pod.Host = dnsName(p)
+		}
 		for _, m := range c.options.Machines {
 			if m.Node == p.Spec.NodeName {
 				pod.Machine = m.Name
@@ -41,6 +45,11 @@ func (c *Cluster) Pods(ctx context.Context) ([]Pod, error) {
 	}
 	slices.SortFunc(pods, func(a, b Pod) int { return strings.Compare(a.Name, b.Name) })
 	return pods, nil
+}
+
+// dnsName is what a pod of a StatefulSet is called in its namespace's DNS zone.
+func dnsName(p corev1.Pod) string {
+	return fmt.Sprintf("%s.%s.%s", p.Name, p.Spec.Subdomain, p.Namespace)
 }
 
 // serverPort is the container's port that is called after PostgreSQL, or else PostgreSQL's own.

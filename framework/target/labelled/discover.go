@@ -1,10 +1,13 @@
 package labelled
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -56,7 +59,9 @@ func (t *Target) Discover(ctx context.Context, _ string) (faultcalc.Topology, er
 			if pod.Machine == "" {
 				return topology, fmt.Errorf("pod %s is not on one of the machines %v; it moved, or waits for a node", pod.Name, t.cluster.Machines())
 			}
-			topology.Instances = append(topology.Instances, faultcalc.Instance{Name: pod.Name, Machine: pod.Machine, Address: address(pod)})
+			topology.Instances = append(topology.Instances, faultcalc.Instance{
+				Name: pod.Name, Machine: pod.Machine, Address: net.JoinHostPort(pod.Host, strconv.Itoa(pod.Port)),
+			})
 		}
 		if shard.Replicas, err = t.replicas(ctx, members); err != nil {
 			return topology, fmt.Errorf("shard %d, %s: %w", i+1, t.shards[i], err)
@@ -64,6 +69,9 @@ func (t *Target) Discover(ctx context.Context, _ string) (faultcalc.Topology, er
 		table.Shards = append(table.Shards, shard)
 	}
 	topology.Tables = []faultcalc.Table{table}
+	slices.SortStableFunc(topology.Instances, func(a, b faultcalc.Instance) int {
+		return cmp.Compare(slices.Index(t.cluster.Machines(), a.Machine), slices.Index(t.cluster.Machines(), b.Machine))
+	})
 	return topology, topology.Validate()
 }
 

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -107,7 +105,7 @@ func (t *Target) Deploy(ctx context.Context) error {
 		_, err = conn.Exec(ctx, fmt.Sprintf(`
 			CREATE SCHEMA IF NOT EXISTS cutset;
 			CREATE TABLE IF NOT EXISTS cutset.%s (id bigint NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
-			CREATE INDEX IF NOT EXISTS %[1]s_id_idx ON cutset.%[1]s (id);`, pgx.Identifier{t.table}.Sanitize()), pgx.QueryExecModeSimpleProtocol)
+			CREATE INDEX IF NOT EXISTS cutset_by_id ON cutset.%[1]s (id);`, pgx.Identifier{t.table}.Sanitize()), pgx.QueryExecModeSimpleProtocol)
 		if err = errors.Join(err, conn.Close(ctx)); err != nil {
 			return fmt.Errorf("make table cutset.%s on shard %d: %w", t.table, i+1, err)
 		}
@@ -227,5 +225,3 @@ func ask[R any](ctx context.Context, t *Target, what string, pod kube.Pod, sql s
 		Classify: func(error) executor.Verdict { return executor.VerdictAnswer },
 	})
 }
-
-func address(pod kube.Pod) string { return net.JoinHostPort(pod.IP, strconv.Itoa(pod.Port)) }
