@@ -54,8 +54,16 @@ func TestEnginesAgree(t *testing.T) {
 				t.Fatalf("%d workers give another list than one", workers)
 			}
 		}
+		product := keys(transversals(f))
+		if !slices.Equal(product, keys(transversalsBy(f, 3))) {
+			t.Fatal("3 workers give another product than one")
+		}
 		slices.Sort(one)
 		slices.Sort(other)
+		slices.Sort(product)
+		if !slices.Equal(one, product) {
+			t.Fatalf("words %d sets, product %d sets", len(one), len(product))
+		}
 		if !slices.Equal(one, other) || len(slices.Compact(one)) != len(other) {
 			t.Fatalf("words %d sets, sparse %d sets", len(one), len(other))
 		}
@@ -69,9 +77,9 @@ func TestEnginesAgree(t *testing.T) {
 		if n := countParallel(newSparseEngine(f), 3, 1<<40); n != int64(len(other)) {
 			t.Fatalf("sparse counted %d in parallel", n)
 		}
-		product, err := countTransversals(f, 1<<40)
-		if err != nil || product.Int64() != int64(len(other)) {
-			t.Fatalf("counted %v as a product, %v", product, err)
+		n, err := countTransversals(f, 1<<40)
+		if err != nil || n.Int64() != int64(len(other)) {
+			t.Fatalf("counted %v as a product, %v", n, err)
 		}
 		for _, part := range split(f) {
 			d, err := newDiagram(part, bddBudget)
@@ -181,11 +189,71 @@ func TestParallelWalkStops(t *testing.T) {
 	}
 }
 
+// inputParts: k components, each an edge of size nodes, and so 10^8 sets for 8
+// of 10.
+func inputParts(k, size int) *family {
+	var edges [][]int
+	for i := range k {
+		var e []int
+		for j := range size {
+			e = append(e, i+j*k) // components interleave
+		}
+		edges = append(edges, e)
+	}
+	return fam(k*size, edges)
+}
+
+// What is held of a product are its factors.
+func TestProductsAreNotExpanded(t *testing.T) {
+	f := inputParts(8, 10)
+	if n, err := countTransversals(f, 1); err != nil || n.Int64() != 1e8 {
+		t.Fatal(n, err)
+	}
+	var first []string
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for s := range transversals(f) {
+		if first = append(first, s.key()); len(first) == 1000 {
+			break
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 1<<20 {
+		t.Errorf("%d bytes for 1000 sets", bytes)
+	}
+	slices.Sort(first)
+	if len(slices.Compact(first)) != 1000 {
+		t.Error("the first 1000 sets are not distinct")
+	}
+}
+
+// Components too large to be listed are walked in a nest, which is flat too.
+func TestProductOfLargeComponents(t *testing.T) {
+	ring := edgesOf(inputRing(60, 3)) // 618 413 702 sets
+	edges := slices.Clone(ring)
+	for _, e := range ring {
+		edges = append(edges, []int{e[0] + 60, e[1] + 60, e[2] + 60})
+	}
+	f := fam(130, append(edges, []int{120, 121, 122}, []int{123, 124}))
+	n := 0
+	for s := range transversals(f) {
+		for e := range f.edges.len() {
+			if hits := slices.ContainsFunc(f.edges.row(e), func(v int32) bool { return s.Contains(int(v)) }); !hits {
+				t.Fatalf("set %d misses edge %d", n, e)
+			}
+		}
+		if n++; n == 10_000 {
+			break
+		}
+	}
+}
+
 // Memory does not grow with the number of sets.
 func TestWalkingIsFlat(t *testing.T) {
 	for name, sets := range map[string]iter.Seq[Set]{
 		"words":    words(inputRing(60, 3), 1),
 		"parallel": words(inputRing(60, 3), 2),
+		"product":  transversals(inputParts(8, 10)),
 		"sparse":   sparse(inputRing(99, 3), 1),
 		"sparse 2": sparse(inputRing(99, 3), 2),
 		"power":    func(yield func(Set) bool) { graySubsets(Set{[]uint64{1<<60 - 1}}, yield) },

@@ -9,8 +9,7 @@ import (
 // family, in an order that depends on the family alone. The family {∅} has
 // none; the empty family has the one transversal ∅.
 //
-// Families with up to 64 nodes in their edges go to wordEngine, others to
-// sparseEngine.
+// Components with up to 64 nodes go to wordEngine, others to sparseEngine.
 func transversals(f *family) iter.Seq[Set] { return transversalsBy(f, 1) }
 
 // transversalsBy yields the same in the same order, found by that many workers.
@@ -19,11 +18,20 @@ func transversalsBy(f *family, workers int) iter.Seq[Set] {
 		if f.hasEmpty() {
 			return
 		}
-		if e := newWordEngine(f); e != nil {
-			e.walkAll(f.n, workers, yield)
+		parts := split(f)
+		forks := 0
+		for _, part := range parts {
+			if part.edges.len() > 1 || len(part.edges.elem) > 1 {
+				forks++
+			}
+		}
+		if forks < 2 { // the others are nodes that are in every set
+			walk(f, workers)(yield)
 			return
 		}
-		newSparseEngine(f).walkAll(workers, yield)
+		p := newProduct(parts, workers)
+		p.yield = yield
+		p.walkFrom(0)
 	}
 }
 
