@@ -13,7 +13,7 @@ RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspa
 LINT         := _output/bin/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run plan kind node-image shard merge test bench soak lint fmt heal clean
+.PHONY: help setup run plan kind kind-test node-image shard merge test bench soak lint fmt heal clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,11 @@ kind: ## run the suites on a Kubernetes cluster made for the run; DOCKER=install
 	@hack/docker-up
 	node=$$(hack/node-image) && database=$$(hack/database-image) && \
 	go test -vet=off -count=1 -p=1 -timeout=60m -v $(SUITE) -provider=kind -node-image=$$node -database-image=$$database $(RUN_FLAGS)
+
+kind-test: ## the project's own tests that need a Kubernetes cluster: every kind of fault, and commands in pods
+	@hack/docker-up
+	node=$$(hack/node-image) && database=$$(hack/database-image) && \
+	go test -count=1 -timeout=20m -v -bench=. -benchtime=50x ./framework/provider/kind -node-image=$$node -database-image=$$database
 
 node-image: ## print the image of kind's nodes, built first where it can't be pulled
 	@hack/docker-up

@@ -29,9 +29,18 @@ type backend struct {
 }
 
 var backends = map[string]backend{
-	"embedded": {provideEmbedded, 2 * time.Minute, 20 * time.Second, 7 * time.Minute, 25 * time.Second, "make run CASE="},
-	"kind":     {provideKind, 8 * time.Minute, 2 * time.Minute, 14 * time.Minute, 50 * time.Second, "make kind CASE="},
-	"existing": {provideExisting, 2 * time.Minute, 20 * time.Second, 14 * time.Minute, 50 * time.Second, "go test ./suites/... -provider=existing (and your flags) -case="},
+	"embedded": {
+		provide: provideEmbedded, setUpLimit: 2 * time.Minute, tearDownLimit: 20 * time.Second,
+		budgetTime: 7 * time.Minute, eachCase: 25 * time.Second, replay: "make run CASE=",
+	},
+	"kind": {
+		provide: provideKind, setUpLimit: 8 * time.Minute, tearDownLimit: 2 * time.Minute,
+		budgetTime: 14 * time.Minute, eachCase: 50 * time.Second, replay: "make kind CASE=",
+	},
+	"existing": {
+		provide: provideExisting, setUpLimit: 2 * time.Minute, tearDownLimit: 20 * time.Second,
+		budgetTime: 14 * time.Minute, eachCase: 50 * time.Second, replay: "go test ./suites/... -provider=existing (with your flags) -case=",
+	},
 }
 
 func providers() string { return strings.Join(slices.Sorted(maps.Keys(backends)), " or ") }

@@ -116,6 +116,9 @@ func Open(ctx context.Context, options Options) (*Cluster, error) {
 // Namespace is where the instances are.
 func (c *Cluster) Namespace() string { return c.options.Namespace }
 
+// REST is the connection to the API server.
+func (c *Cluster) REST() *rest.Config { return c.options.REST }
+
 // Machines implements [provider.Cluster].
 func (c *Cluster) Machines() []string {
 	names := make([]string, len(c.options.Machines))
