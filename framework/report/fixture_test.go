@@ -6,6 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/cutset-dev/cutset/executor"
+	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
 // fixture unpacks a saved run: healthy and failing are real runs of suites/ha, of which a few cases were kept.
@@ -47,4 +52,40 @@ func unpack(t *testing.T, file string) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// began is when the run in the directory began.
+func began(t *testing.T, dir string) time.Time {
+	t.Helper()
+	for r, err := range history.Read(filepath.Join(dir, "history.jsonl")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Run.Began
+	}
+	return time.Time{}
+}
+
+// writePage makes the page of a fixture. The failing one has an alert too, and is compared with the healthy one.
+func writePage(t *testing.T, name string) (file string, r *Report) {
+	t.Helper()
+	dir, r := fixture(t, name)
+	var earlier *Report
+	if name == "failing" {
+		_, earlier = fixture(t, "healthy")
+		once := r.Cases[0]
+		once.Verdict.Outcome, once.Verdict.Findings = verdict.Pass, nil
+		earlier.Cases = append(earlier.Cases, once, r.Cases[1])
+		first := r.Cases[0].ID
+		r.Alerts = []executor.Alert{{
+			Time: began(t, dir).Add(r.Cases[0].Verdict.Began + 9*time.Second), Tier: executor.TierHigh, Class: "heal", Scope: first,
+			Command: "heal isolate", Target: "m1", Message: "heal isolate on m1 was given up after 3 attempts", Err: "timeout after 5 s",
+		}}
+		r.AlertsByTier = map[string]int{"high": 1}
+	}
+	file = filepath.Join(dir, "report.html")
+	if err := r.WritePage(file, []string{dir}, earlier); err != nil {
+		t.Fatal(err)
+	}
+	return file, r
 }

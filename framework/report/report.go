@@ -1,4 +1,4 @@
-// Package report turns verdicts into what people and machines read: report.json and the summary on the
+// Package report turns verdicts into what people and machines read: report.json, report.html and the summary on the
 // terminal.
 package report
 
@@ -16,7 +16,7 @@ import (
 	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
-// Report is everything about a run. Its JSON is report.json.
+// Report is everything about a run. Its JSON is report.json, which schema.json describes.
 type Report struct {
 	Run         string          `json:"run"`
 	Suite       string          `json:"suite"`
@@ -162,15 +162,19 @@ func (r *Report) Summarize(w io.Writer, dir string) error {
 	return table.Flush()
 }
 
-// outage is the longest of the shards that had to serve.
-func outage(c Case) string {
-	longest := time.Duration(-1)
+// worstOutage is the longest of the shards that had to serve; there may be none.
+func worstOutage(c Case) (longest time.Duration, some bool) {
 	for _, s := range c.Verdict.Shards {
 		if s.Predicted == "available" {
-			longest = max(longest, s.Outage)
+			longest, some = max(longest, s.Outage), true
 		}
 	}
-	if longest < 0 {
+	return longest, some
+}
+
+func outage(c Case) string {
+	longest, some := worstOutage(c)
+	if !some {
 		return "-"
 	}
 	return fmt.Sprintf("%.1f s", longest.Seconds())
