@@ -262,6 +262,9 @@ func (r *run) tearDown(ctx context.Context) {
 	began := time.Now()
 	var errs []error
 	if r.cluster != nil {
+		if logs, ok := r.cluster.(provider.LogExporter); ok && r.failed() {
+			errs = append(errs, logs.ExportLogs(ctx, filepath.Join(r.own("logs", ""), "nodes")))
+		}
 		errs = append(errs, r.cluster.Close(ctx))
 	}
 	if r.commands != nil {
@@ -279,6 +282,11 @@ func (r *run) tearDown(ctx context.Context) {
 	}
 	r.log.Info("torn down", "took", time.Since(began))
 	_ = r.logFile.Close()
+}
+
+// failed tells whether there is something to look into.
+func (r *run) failed() bool {
+	return r.setupErr != nil || r.report != nil && r.report.Counts.Pass < len(r.report.Cases)
 }
 
 // leaveOut notes a planned case that the run did not do after all.

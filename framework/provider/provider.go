@@ -139,6 +139,12 @@ type Cluster interface {
 	Close(ctx context.Context) error
 }
 
+// LogExporter is a cluster whose machines keep logs of their own.
+type LogExporter interface {
+	// ExportLogs copies them into a directory, which is made.
+	ExportLogs(ctx context.Context, dir string) error
+}
+
 // Host is a cluster on whose machines a target places programs itself.
 type Host interface {
 	Cluster

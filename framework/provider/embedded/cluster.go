@@ -232,7 +232,7 @@ func (c *Cluster) setIsolated(m *machine, isolated bool) error {
 // Unsupported implements [provider.Cluster].
 func (c *Cluster) Unsupported(_ faultcalc.Level, kind string) string {
 	switch {
-	case slices.Contains([]string{"kubelet-stop", "drain", "pod-delete", "volume-full"}, kind):
+	case slices.Contains([]string{"kubelet-stop", "drain", "pod-delete"}, kind):
 		return "machines are made of processes, not of Kubernetes nodes"
 	case kind == "isolate" && c.network == nil:
 		return c.uncut()

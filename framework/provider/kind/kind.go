@@ -69,7 +69,10 @@ type Cluster struct {
 	file  string
 }
 
-var _ provider.Cluster = (*Cluster)(nil)
+var (
+	_ provider.Cluster     = (*Cluster)(nil)
+	_ provider.LogExporter = (*Cluster)(nil)
+)
 
 // network is the engine's network that a cluster has for itself.
 func network(cluster string) string { return "cutset-" + cluster }
