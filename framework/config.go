@@ -20,7 +20,7 @@ type config struct {
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
 	planOnly                                   bool
-	shard, planFile                            string
+	shard, planFile, compare                   string
 	kindConfig, nodeImage, databaseImage       string
 	cluster                                    string
 	keepCluster                                bool
@@ -77,6 +77,7 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
 	flags.StringVar(&c.shard, "shard", "", "do only the `i/n`-th part of the plan; see `cutset merge`")
+	flags.StringVar(&c.compare, "compare", "", "compare with the earlier run in this `directory`, in report.html")
 	flags.StringVar(&c.planFile, "plan-file", "", "do the cases of this plan.json `file`, if the topology is still that one")
 	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
 }

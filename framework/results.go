@@ -2,6 +2,7 @@ package framework
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -96,7 +97,24 @@ func (r *run) writeReport() error {
 		return err
 	}
 	r.report = re
-	return re.Write(r.file("report.json"))
+	earlier, err := r.earlier()
+	return errors.Join(err, re.Write(r.file("report.json")), re.WritePage(r.file("report.html"), []string{r.dir}, earlier))
+}
+
+// earlier reads the report to compare with, if there is one.
+func (r *run) earlier() (*report.Report, error) {
+	if r.config.compare == "" {
+		return nil, nil //nolint:nilnil // there need not be one
+	}
+	dir, err := fromRoot(r.config.compare)
+	if err != nil {
+		return nil, err
+	}
+	earlier, err := report.Read(filepath.Join(dir, "report.json"))
+	if err != nil {
+		return nil, fmt.Errorf("compare with an earlier run: %w", err)
+	}
+	return earlier, nil
 }
 
 // printPlan prints what the run would do.
