@@ -100,6 +100,7 @@ func (b *browser) picture(name string) {
 	if *screenshots == "" {
 		return
 	}
+	eval[bool](b, `dispatchEvent(new Event("beforeprint")), true`) // draws what is not in view, too
 	image, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.Fatal(err)
@@ -114,7 +115,8 @@ func (b *browser) axe(script string) {
 	b.Helper()
 	found := eval[string](b, script+`;
 		document.querySelectorAll("details").forEach((d) => { d.open = true; });
-		new Promise((done) => setTimeout(done, 300)).then(() => axe.run()).then((r) => JSON.stringify(r.violations.map((v) =>
+		dispatchEvent(new Event("beforeprint")); // draws what is not in view, too
+		axe.run().then((r) => JSON.stringify(r.violations.map((v) =>
 			({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + " " + n.failureSummary)}))))`)
 	var violations []struct {
 		ID, Help string

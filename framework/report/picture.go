@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/verdict"
@@ -40,11 +41,15 @@ type pictureRow struct {
 	In     []membership      // by cut set
 }
 
+// placedReplica is one copy of a shard.
 type placedReplica struct {
 	Instance string
 	Role     faultcalc.Role
 	Down     bool // before any fault
 }
+
+// Letter stands for the role where there is little room.
+func (r placedReplica) Letter() string { return strings.ToUpper(string(r.Role[0])) }
 
 // membership says how a row meets a cut set's column: whether the node is in the set, and whether others are above and below it, so
 // that a line can join them.
@@ -54,7 +59,11 @@ type membership struct{ Member, Above, Below bool }
 const (
 	mostCuts      = 24
 	mostCutsAsked = 5000 // before the smallest of them are chosen
+	manyShards    = 8    // from which on roles are letters
 )
+
+// Narrow tells whether there is little room for each shard.
+func (p picture) Narrow() bool { return len(p.Shards) > manyShards }
 
 // pictures draws the table under test at every level of the report.
 func (r *Report) pictures(topology faultcalc.Topology) ([]picture, error) {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -216,7 +215,7 @@ func (d *drawing) promotions(shard int) []mark {
 	before := ""
 	for _, t := range d.tenures(shard) {
 		if before != "" && t.instance != before {
-			marks = append(marks, mark{d.seconds(t.from), t.instance, fmt.Sprintf("shard %d: %s took over from %s", shard, t.instance, before)})
+			marks = append(marks, mark{d.seconds(t.from), t.instance, t.instance + " took over from " + before})
 		}
 		before = t.instance
 	}

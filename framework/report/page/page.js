@@ -15,7 +15,7 @@ const states = [
   { name: "acknowledged, then lost", fill: "var(--lost)", inset: 3.5 },
 ];
 const rowHeight = 15;
-const number = (x) => x.toFixed(1) + " s";
+const number = (x) => (Math.round(x * 10) / 10 || 0).toFixed(1) + " s"; // no -0.0
 
 // element makes a DOM element with its attributes and children.
 function element(name, attributes = {}, ...children) {
@@ -92,7 +92,7 @@ function events(t) {
   for (const r of t.rows) {
     if (r.name === "predicted") continue;
     for (const s of r.spans) {
-      if (s.state !== "served") list.push([s.from, `shard ${r.shard}`, `${r.name} ${s.state} for ${number(s.to - s.from)}`]);
+      if (s.state !== "served") list.push([s.from, `shard ${r.shard}`, `${r.name}: ${s.state}, for ${number(s.to - s.from)}`]);
     }
     for (const m of r.marks || []) list.push([m.at, `shard ${r.shard}`, m.more]);
   }
@@ -120,6 +120,7 @@ function legend(t) {
   return element("ul", { class: "legend" }, ...items, ...shade, ...diamond);
 }
 
+// show draws the time line of an unfolded case.
 function show(details) {
   const figure = details.querySelector("figure.timeline");
   const t = figure && data.cases[figure.dataset.case];
@@ -206,10 +207,10 @@ for (const table of document.querySelectorAll("table.sortable")) sortable(table)
 const form = document.querySelector("form.filter");
 if (form) filter(form, document.getElementById("verdicts"));
 for (const replay of document.querySelectorAll(".replay")) copyable(replay);
-for (const details of document.querySelectorAll("details.case")) {
-  details.addEventListener("toggle", () => details.open && show(details));
-  if (details.open) show(details);
-}
+// Time lines are drawn when they come near: a page may have hundreds.
+const near = new IntersectionObserver((seen) => seen.filter((s) => s.isIntersecting).forEach((s) => show(s.target.closest("details"))), { rootMargin: "500px" });
+for (const figure of document.querySelectorAll("figure.timeline")) near.observe(figure);
+window.addEventListener("beforeprint", () => document.querySelectorAll("details.case[open]").forEach(show));
 const chart = document.getElementById("outage-chart");
 if (chart) outages(chart);
 window.addEventListener("hashchange", open);
