@@ -116,16 +116,22 @@ func (b *browser) axe(script string) {
 	found := eval[string](b, script+`;
 		document.querySelectorAll("details").forEach((d) => { d.open = true; });
 		dispatchEvent(new Event("beforeprint")); // draws what is not in view, too
-		axe.run().then((r) => JSON.stringify(r.violations.map((v) =>
-			({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + " " + n.failureSummary)}))))`)
-	var violations []struct {
-		ID, Help string
-		Nodes    []string
+		axe.run().then((r) => JSON.stringify({passes: r.passes.length, violations: r.violations.map((v) =>
+			({id: v.id, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + " " + n.failureSummary)}))}))`)
+	var result struct {
+		Passes     int
+		Violations []struct {
+			ID, Help string
+			Nodes    []string
+		}
 	}
-	if err := json.Unmarshal([]byte(found), &violations); err != nil {
+	if err := json.Unmarshal([]byte(found), &result); err != nil {
 		b.Fatal(err)
 	}
-	for _, v := range violations {
+	if result.Passes < 20 {
+		b.Errorf("axe: only %d rules had something to look at", result.Passes)
+	}
+	for _, v := range result.Violations {
 		b.Errorf("axe: %s: %s\n\t%s", v.ID, v.Help, strings.Join(v.Nodes, "\n\t"))
 	}
 }

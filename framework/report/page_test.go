@@ -97,6 +97,34 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// A run that was killed while a fault was in force has a time line up to there.
+func TestKilledRun(t *testing.T) {
+	dir, r := fixture(t, "failing")
+	file := filepath.Join(dir, "history.jsonl")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, _, found := strings.Cut(string(text), `"phase":{"name":"heal"`)
+	if !found {
+		t.Fatal("the saved history has no heal")
+	}
+	if err := os.WriteFile(file, []byte(kept), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	topology, seen, err := evidence([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := r.view(topology, seen, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := p.Data.Cases[r.Cases[0].ID]; line.Fault.To != line.To || line.To < 9 || len(p.Data.Cases) != 1 {
+		t.Errorf("the fault of a killed run lasts until %v s, its time line until %v s", line.Fault.To, line.To)
+	}
+}
+
 // A run that was never set up, or that did nothing, has a page too.
 func TestEmptyRun(t *testing.T) {
 	for want, r := range map[string]*Report{
