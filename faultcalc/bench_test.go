@@ -88,6 +88,37 @@ func BenchmarkProduct(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/most, "ns/set")
 }
 
+// BenchmarkFirst lists the first 1000 of very many keeper sets and survivable
+// sets, in order.
+func BenchmarkFirst(b *testing.B) {
+	for _, in := range []input{
+		{"RING_100_3", func() *family { return inputRing(100, 3) }, ""},
+		{"FANO_40", func() *family { return inputFano(40) }, ""},
+		{"RACK_4_6_60_2", func() *family { return inputRack(4, 6, 60, 2, 1) }, ""},
+	} {
+		b.Run(in.name, func(b *testing.B) {
+			topo := topologyOf(in.make().n, edgesOf(in.make()))
+			defer userTime(b)()
+			for b.Loop() {
+				m, err := Compile(topo, "t", LevelMachine)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, err := range m.FirstKeeperSets(1000) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+				for _, err := range m.FirstSurvivableSets(1000) {
+					if err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}
+
 // topologyOf places an instance on every node and a shard on every edge.
 func topologyOf(nodes int, edges [][]int) Topology {
 	var t Topology

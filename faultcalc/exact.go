@@ -8,8 +8,9 @@ import "iter"
 // unavailable; the one set ∅ if it has no shards.
 //
 // Their number can be exponential in the nodes. Memory stays linear in the
-// topology while they are streamed. The order is deterministic, but not
-// sorted. The yielded set is borrowed; see [Set].
+// topology while they are streamed, but for short lists of the sets of connected
+// parts of the cuts, of which the sets of the whole are unions. The order is deterministic, but not
+// sorted; [Model.FirstKeeperSets] sorts. The yielded set is borrowed; see [Set].
 func (m *Model) MinimalKeeperSets() iter.Seq[Set] { return transversals(m.cuts()) }
 
 // MinimalKeeperSetsParallel yields the same sets in the same order as
@@ -28,13 +29,68 @@ func (m *Model) MaximalSurvivableSets() iter.Seq[Set] {
 	return func(yield func(Set) bool) {
 		rest := newSet(len(m.nodes))
 		for keepers := range m.MinimalKeeperSets() {
-			for i, w := range m.affected.w {
-				rest.w[i] = w &^ keepers.word(i)
-			}
+			m.complement(keepers, rest)
 			if !yield(rest) {
 				return
 			}
 		}
+	}
+}
+
+// FirstKeeperSets yields the minimal keeper sets by size, then
+// lexicographically, and ends after that many; 0 means no end. However many
+// there are, those that come first come without a walk through the others,
+// where every connected part of the cuts has few sets or much structure.
+//
+// Elsewhere, within a bound on work and memory, all sets are walked through,
+// or those up to a size. Where that does not do, an error that wraps
+// [ErrCutShort] comes last, and says what is certain about the sets before it.
+//
+// The yielded sets are borrowed; see [Set].
+func (m *Model) FirstKeeperSets(most int) iter.Seq2[Set, error] {
+	return func(yield func(Set, error) bool) { m.first(most, false, yield) }
+}
+
+// FirstSurvivableSets yields the maximal survivable sets likewise. They are
+// harder to find than keeper sets where there is neither a short list nor
+// structure: the smallest of them leave the largest keeper sets, and nothing
+// bounds the size of a minimal set from above as disjoint cuts do from below.
+func (m *Model) FirstSurvivableSets(most int) iter.Seq2[Set, error] {
+	return func(yield func(Set, error) bool) { m.first(most, true, yield) }
+}
+
+func (m *Model) first(most int, survivable bool, yield func(Set, error) bool) {
+	if m.cuts().hasEmpty() {
+		return
+	}
+	m.catalogOnce.Do(func() { m.catalog = newCatalog(m.cuts()) })
+	if m.catalog == nil {
+		sets, err := m.firstByWalk(most, survivable)
+		for _, s := range sets {
+			if !yield(s, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(Set{}, err)
+		}
+		return
+	}
+	n, rest := 0, newSet(len(m.nodes))
+	m.catalog.read(survivable, func(s Set) bool {
+		if survivable {
+			m.complement(s, rest)
+			s = rest
+		}
+		n++
+		return yield(s, nil) && n != most
+	})
+}
+
+// complement makes rest the affected nodes that are not in s.
+func (m *Model) complement(s, rest Set) {
+	for i, w := range m.affected.w {
+		rest.w[i] = w &^ s.word(i)
 	}
 }
 

@@ -3,6 +3,7 @@ package faultcalc
 import (
 	"iter"
 	"math"
+	"slices"
 )
 
 // transversals yields every minimal transversal (minimal hitting set) of the
@@ -59,6 +60,10 @@ type sparseEngine struct {
 	steps int64   // a budget; negative when it is spent
 	yield func(Set) bool
 
+	most   int    // nodes in a set; 0 for any number
+	degree int    // with most: the most edges at a node
+	packed []bool // with most: scratch of fits
+
 	give     func() bool // of a walk that is cut into tasks; see sparsetasks.go
 	branches int         // the product of the branches above, when it is
 }
@@ -94,7 +99,7 @@ func (e *sparseEngine) run() bool {
 		return false
 	}
 	branch := e.pick()
-	if e.open[branch] == 0 {
+	if e.open[branch] == 0 || e.most > 0 && !e.fits() {
 		return true
 	}
 	mark := len(e.trail)
@@ -142,6 +147,36 @@ func (e *sparseEngine) pick() int32 {
 		}
 	}
 	return int32(best)
+}
+
+// fits says whether the uncovered edges may be hit by as few nodes as are left:
+// no node hits more than its degree, and edges without a common candidate take
+// one each.
+func (e *sparseEngine) fits() bool {
+	if e.packed == nil {
+		e.packed = make([]bool, e.f.n)
+		for v := range e.f.n {
+			e.degree = max(e.degree, len(e.at.row(v)))
+		}
+	}
+	left := e.most - e.chosen.Len()
+	if left*e.degree < len(e.uncovered) {
+		return false
+	}
+	clear(e.packed)
+	for _, i := range e.uncovered {
+		row := e.edges.row(int(i))
+		if slices.ContainsFunc(row, func(v int32) bool { return e.cand[v] && e.packed[v] }) {
+			continue
+		}
+		if left--; left < 0 {
+			return false
+		}
+		for _, v := range row {
+			e.packed[v] = true
+		}
+	}
+	return true
 }
 
 func (e *sparseEngine) drop(v int32) {

@@ -35,6 +35,9 @@ type Model struct {
 	partsOnce sync.Once
 	partList  []*part
 	look      lookup
+
+	catalogOnce sync.Once
+	catalog     *catalog
 }
 
 // csr is a list of short lists of node indices in two flat slices.

@@ -23,6 +23,9 @@ var (
 	// ErrTooLarge says that an exact figure outgrew its memory budget. It never
 	// stands for a wrong figure: there is none then.
 	ErrTooLarge = errors.New("the exact figure outgrew its memory budget")
+	// ErrCutShort says that a list ends before its end, and may not have the
+	// sets that come first.
+	ErrCutShort = errors.New("the list is cut short")
 	// ErrNotAny says that the published method was asked for a table with a
 	// rule other than [RuleAny], for which it is not defined.
 	ErrNotAny = errors.New("the published method is defined for rule any only")

@@ -87,6 +87,9 @@ func checkExact(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
 	facets := collect(m, m.MaximalSurvivableSets())
 	o.sortSets(facets)
 	same(t, "maximal survivable sets", facets, x.facets)
+	most := rapid.IntRange(0, 5).Draw(t, "most")
+	checkFirst(t, m, "keeper", m.FirstKeeperSets(most), x.keepers, most)
+	checkFirst(t, m, "survivable", m.FirstSurvivableSets(most), x.facets, most)
 	spof := []string{}
 	for _, c := range x.cuts {
 		if len(c) == 1 {
@@ -94,6 +97,21 @@ func checkExact(t *rapid.T, m *faultcalc.Model, o *oracle, x exactSets) {
 		}
 	}
 	same(t, "single points of failure", m.Names(m.SinglePointsOfFailure()), spof)
+}
+
+// checkFirst: the list is the beginning of what the oracle sorted.
+func checkFirst(t *rapid.T, m *faultcalc.Model, what string, got iter.Seq2[faultcalc.Set, error], want [][]string, most int) {
+	if most > 0 {
+		want = want[:min(most, len(want))]
+	}
+	var names [][]string
+	for s, err := range got {
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		names = append(names, m.Names(s))
+	}
+	same(t, "first "+what+" sets", append([][]string{}, names...), append([][]string{}, want...))
 }
 
 func checkPublished(t *rapid.T, m *faultcalc.Model, o *oracle) {

@@ -141,6 +141,39 @@ func TestLimitIsNeverSilent(t *testing.T) {
 	}
 }
 
+// 40 pairs have 2^40 keeper sets: the first three are those that come first.
+func TestLimitedListsAreTheFirst(t *testing.T) {
+	var machines, instances, shards []string
+	for i := range 80 {
+		machines = append(machines, fmt.Sprintf(`{"name":"m%d"}`, i))
+		instances = append(instances, fmt.Sprintf(`{"name":"i%d","machine":"m%d"}`, i, i))
+	}
+	for i := range 40 {
+		shards = append(shards, fmt.Sprintf(`{"number":%d,"replicas":[{"instance":"i%d"},{"instance":"i%d"}]}`, i, i, i+40))
+	}
+	topology := fmt.Sprintf(`{"machines":[%s],"instances":[%s],"tables":[{"name":"t","shards":[%s]}]}`,
+		strings.Join(machines, ","), strings.Join(instances, ","), strings.Join(shards, ","))
+	for _, command := range []string{"keepers", "survivable"} {
+		var out, errs bytes.Buffer
+		code := cli.Run(strings.Fields(command+" -f - -o csv --limit 3"), strings.NewReader(topology), &out, &errs)
+		if code != 0 || !strings.Contains(errs.String(), "only the first 3 are listed; raise --limit") {
+			t.Error(command, code, errs.String())
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")[1:]
+		for i, without := range []int{-1, 39, 38} {
+			var names []string
+			for v := range 80 {
+				if in := v < 40 && v != without; in || v == without+40 && without >= 0 {
+					names = append(names, fmt.Sprintf("m%d", v))
+				}
+			}
+			if want := fmt.Sprintf("40,\"{%s}\"", strings.Join(names, ", ")); len(lines) != 3 || lines[i] != want {
+				t.Fatalf("%s: line %d\n got %s\nwant %s", command, i, lines, want)
+			}
+		}
+	}
+}
+
 func TestPartsOfTheCommandMakeUpThePlan(t *testing.T) {
 	ar, err := txtar.ParseFile("testdata/worked-example.txtar")
 	if err != nil {

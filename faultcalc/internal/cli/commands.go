@@ -39,13 +39,13 @@ func (a *app) cuts() (*document, error) {
 }
 
 func (a *app) keepers() (*document, error) {
-	list := a.sorted("minimal keeper sets", a.model.MinimalKeeperSets())
+	list := a.keeperSets()
 	minimum := a.minimum()
 	fields := append(a.head(), object{
-		{"minimalKeeperSets", a.listOf(slices.Values(list))},
+		{"minimalKeeperSets", a.listOf(list)},
 		{"minimumKeeperSet", minimum},
 	}...)
-	d := &document{fields: append(fields, a.tail()...), header: setHeader, rows: a.setRows(slices.Values(list))}
+	d := &document{fields: append(fields, a.tail()...), header: setHeader, rows: a.setRows(list)}
 	if m, ok := minimum.(minimumJSON); ok {
 		d.notes = []string{fmt.Sprintf("minimum keeper set %s: at least %d, at most %d nodes (%s)", braces(m.Set), m.Lower, m.Upper, m.Why)}
 	}
@@ -53,12 +53,12 @@ func (a *app) keepers() (*document, error) {
 }
 
 func (a *app) survivable() (*document, error) {
-	list := a.facets()
+	list := a.survivableSets()
 	fields := append(a.head(), object{
-		{"maximalSurvivableSets", a.listOf(slices.Values(list))},
+		{"maximalSurvivableSets", a.listOf(list)},
 		a.exact()[4], // survivableSets
 	}...)
-	return &document{fields: append(fields, a.tail()...), header: setHeader, rows: a.setRows(slices.Values(list))}, nil
+	return &document{fields: append(fields, a.tail()...), header: setHeader, rows: a.setRows(list)}, nil
 }
 
 // failed is the fault set on the command line.

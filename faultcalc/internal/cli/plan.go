@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cutset-dev/cutset/faultcalc"
 )
@@ -87,6 +88,15 @@ func (a *app) published() any {
 		a.warn("published is null: %v", err)
 		return nil
 	}
+	// There are no more of them than shards.
+	subsets := sync.OnceValue(func() []faultcalc.Set {
+		var list []faultcalc.Set
+		for s := range p.MinimalSubsets() {
+			list = append(list, s.Clone())
+		}
+		slices.SortFunc(list, faultcalc.Set.Compare)
+		return list
+	})
 	o := object{{"affected", a.names(p.Affected)}}
 	if err != nil {
 		a.warn("no keepers: %v", err)
@@ -96,20 +106,11 @@ func (a *app) published() any {
 	}
 	return append(o, object{
 		{"powerSetSize", p.PowerSetSize().String()},
-		{"minimalSubsets", func() any {
-			l := &shortlist{limit: a.limit} // there are no more than shards
-			for s := range p.MinimalSubsets() {
-				l.add(s)
-			}
-			return a.listOf(slices.Values(l.sets(a, "minimal subsets")))
-		}},
+		{"minimalSubsets", func() any { return a.listOf(a.limited("minimal subsets", slices.Values(subsets()))) }},
 		{"faultFactors", func() any {
 			var first []faultcalc.Set
 			if err == nil {
-				for s := range p.MinimalSubsets() {
-					first = append(first, s.Clone())
-				}
-				first = append(first, p.Affected)
+				first = append(slices.Clone(subsets()), p.Affected)
 				slices.SortFunc(first, faultcalc.Set.Compare)
 			}
 			return a.listOf(a.limited("fault factors", merge(first, p.PowerSet())))
@@ -118,19 +119,10 @@ func (a *app) published() any {
 }
 
 func (a *app) exact() object {
-	keepers, facets := &shortlist{limit: a.limit}, &shortlist{limit: a.limit}
 	return object{
 		{"minimalCutSets", a.listOf(a.limited("minimal cut sets", a.model.MinimalCutSets()))},
-		{"minimalKeeperSets", func() any {
-			// Survivable sets are their complements; one walk finds both.
-			affected := a.model.Affected()
-			a.collect("minimal keeper sets and maximal survivable sets", a.model.MinimalKeeperSets(), keepers.add,
-				func(s faultcalc.Set) { facets.add(affected.Minus(s)) })
-			return a.listOf(slices.Values(keepers.sets(a, "minimal keeper sets")))
-		}},
-		{"maximalSurvivableSets", func() any {
-			return a.listOf(slices.Values(facets.sets(a, "maximal survivable sets")))
-		}},
+		{"minimalKeeperSets", a.listOf(a.keeperSets())},
+		{"maximalSurvivableSets", a.listOf(a.survivableSets())},
 		{"minimumKeeperSet", func() any { return a.minimum() }},
 		{"survivableSets", func() any {
 			n, err := a.model.SurvivableSets()
@@ -144,10 +136,6 @@ func (a *app) exact() object {
 		{"unavailability", func() any { return a.model.Unavailability() }},
 		{"importance", func() any { return a.importance() }},
 	}
-}
-
-func (a *app) facets() []faultcalc.Set {
-	return a.sorted("maximal survivable sets", a.model.MaximalSurvivableSets())
 }
 
 // importance is of interest only when some machine can fail.

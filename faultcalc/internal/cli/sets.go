@@ -9,70 +9,38 @@ import (
 	"github.com/cutset-dev/cutset/faultcalc"
 )
 
-// maxWords bounds the sets that are held in memory to be sorted (32 MiB).
-const maxWords = 1 << 22
-
-// shortlist keeps the sets that come first by size, then lexicographically, as
-// many as the limit; all of them if the limit is 0.
-type shortlist struct {
-	limit, seen int
-	kept        []faultcalc.Set
-	full        bool
-	last        faultcalc.Set // when full: what comes after it is not kept
-}
-
-func (l *shortlist) add(s faultcalc.Set) {
-	l.seen++
-	if l.full && s.Compare(l.last) > 0 {
-		return
-	}
-	l.kept = append(l.kept, s.Clone())
-	if l.limit > 0 && len(l.kept) == 2*l.limit+64 {
-		l.sort()
-		l.full, l.last = true, l.kept[l.limit-1]
-	}
-}
-
-func (l *shortlist) sort() {
-	slices.SortFunc(l.kept, faultcalc.Set.Compare)
-	if l.limit > 0 && len(l.kept) > l.limit {
-		l.kept = l.kept[:l.limit]
-	}
-}
-
-// sets are what is kept, in order; the app says so if that is not all.
-func (l *shortlist) sets(a *app, what string) []faultcalc.Set {
-	l.sort()
-	if len(l.kept) < l.seen {
-		a.cut("%s: %d of %d are listed; raise --limit", what, len(l.kept), l.seen)
-	}
-	return l.kept
-}
-
 // names turns a set into what is printed.
 func (a *app) names(s faultcalc.Set) []string { return a.model.Names(s) }
 
-// collect walks through a list that may have any number of sets. One with more
-// than can be sorted in memory is cut off before it is sorted.
-func (a *app) collect(what string, sets iter.Seq[faultcalc.Set], into ...func(faultcalc.Set)) {
-	most := max(maxWords/(4+len(a.model.Nodes())/64), a.limit)
-	n := 0
-	for s := range sets {
-		if n++; n > most {
-			a.cut("%s: more than %d; these are the first ones found, not the smallest", what, most)
-			return
+// first passes on a list up to the limit, and says why it ends before its end.
+func (a *app) first(what string, list func(most int) iter.Seq2[faultcalc.Set, error]) iter.Seq[faultcalc.Set] {
+	return func(yield func(faultcalc.Set) bool) {
+		most, n := 0, 0
+		if a.limit > 0 {
+			most = a.limit + 1 // one more, to know whether something is left out
 		}
-		for _, add := range into {
-			add(s)
+		for s, err := range list(most) {
+			if err != nil {
+				a.cut("%s: %v", what, err)
+				return
+			}
+			if n++; a.limit > 0 && n > a.limit {
+				a.cut("%s: only the first %d are listed; raise --limit", what, a.limit)
+				return
+			}
+			if !yield(s) {
+				return
+			}
 		}
 	}
 }
 
-// sorted is the beginning of such a list by size, then lexicographically.
-func (a *app) sorted(what string, sets iter.Seq[faultcalc.Set]) []faultcalc.Set {
-	l := &shortlist{limit: a.limit}
-	a.collect(what, sets, l.add)
-	return l.sets(a, what)
+func (a *app) keeperSets() iter.Seq[faultcalc.Set] {
+	return a.first("minimal keeper sets", a.model.FirstKeeperSets)
+}
+
+func (a *app) survivableSets() iter.Seq[faultcalc.Set] {
+	return a.first("maximal survivable sets", a.model.FirstSurvivableSets)
 }
 
 // limited passes on an ordered list up to the limit.
