@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,8 @@ import (
 	"github.com/cutset-dev/cutset/executor"
 	"github.com/cutset-dev/cutset/executor/podexec"
 	"github.com/cutset-dev/cutset/framework/fault/faulttest"
+	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/existing"
 	"github.com/cutset-dev/cutset/framework/provider/kube"
 )
 
@@ -68,7 +71,7 @@ func openBed() (*Cluster, error) {
 	c, err := Open(ctx, Options{
 		Name: fmt.Sprintf("test-%d", os.Getpid()), Config: "../../../kind-config.yaml", Image: *nodeImage, Load: []string{*databaseImage},
 		Machines: []string{"m1", "m2", "m3", "m4"}, State: filepath.Join(dir, "kind.json"),
-		Kube: kube.Options{Namespace: "bed", Selector: "app=bed", Server: "sleep", Supervisor: "bash", Logs: dir},
+		Kube: kube.Options{Namespace: "bed", Selector: "app=bed", Container: "server", Server: "sleep", Supervisor: "bash", Logs: dir},
 	})
 	if err != nil {
 		return nil, err
@@ -133,7 +136,7 @@ func TestPausedNodeUnderExec(t *testing.T) {
 		t.Fatal(err)
 	}
 	exec := func(pod string, args ...string) *executor.Future[podexec.Result] {
-		command := client.Wrap(podexec.Command{Name: "exec", Class: "probe", Target: podexec.Target{Namespace: "bed", Pod: pod}, Args: args})
+		command := client.Wrap(podexec.Command{Name: "exec", Class: "probe", Target: podexec.Target{Namespace: "bed", Pod: pod, Container: "server"}, Args: args})
 		return executor.Submit(t.Context(), commands, command)
 	}
 	stuck := exec(names[0], "sh", "-c", "sleep 2; echo late; sleep 100")
@@ -145,7 +148,7 @@ func TestPausedNodeUnderExec(t *testing.T) {
 	if _, err := stuck.Wait(t.Context()); !errors.Is(err, executor.ErrTimeout) {
 		t.Errorf("the exec on the frozen node: got %v, want ErrTimeout", err)
 	}
-	if a := <-alerts; a.Target != "bed/"+names[0] {
+	if a := <-alerts; a.Target != "bed/"+names[0]+"/server" {
 		t.Errorf("got an alert about %q", a.Target)
 	}
 	if stats, _ := commands.Stats().Class("probe"); stats.GivenUp != 1 || stats.Timeouts != 1 || stats.Succeeded != 1 {
@@ -162,6 +165,75 @@ func TestPausedNodeUnderExec(t *testing.T) {
 	})
 }
 
+// Where clients share no network with the nodes, they come through the API server.
+func TestForwardedPort(t *testing.T) {
+	c := open(t)
+	instances(t, c)
+	client := http.Client{Transport: &http.Transport{DialContext: c.Dial}, Timeout: 10 * time.Second}
+	defer client.CloseIdleConnections()
+	faulttest.WaitFor(t, time.Minute, "an answer", func(ctx context.Context) (bool, string, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://i-0.i.bed:8000/", nil)
+		if err != nil {
+			return false, "", err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return false, "", err
+		}
+		return response.StatusCode == http.StatusOK, response.Status, response.Body.Close()
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	conn, err := c.Dial(ctx, "tcp", "i-0.i.bed:8001") // nobody listens there
+	if err == nil {
+		_, err = conn.Read(make([]byte, 1))
+		must(t, conn.Close())
+	}
+	if err == nil {
+		t.Error("a port on which nobody listens answers")
+	}
+}
+
+// A stranger's database can be looked at, and no more, until its namespace's name is repeated.
+func TestExistingNeedsLeave(t *testing.T) {
+	c := open(t)
+	names, machines := instances(t, c)
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	must(t, os.WriteFile(kubeconfig, c.state.Kubeconfig, 0o600))
+	look := func(allow string) *existing.Cluster {
+		e, err := existing.Open(t.Context(), existing.Options{
+			Kubeconfig: kubeconfig, Allow: allow, Preset: existing.Preset{Name: "patroni"},
+			Kube: kube.Options{Namespace: "bed", Selector: "app=bed", Server: "sleep", Logs: t.TempDir()},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { must(t, e.Close(context.WithoutCancel(t.Context()))) })
+		return e
+	}
+	e := look("default")
+	if got := e.Machines(); !slices.Equal(got, machines[:]) {
+		t.Errorf("found machines %v, want %v", got, machines)
+	}
+	if _, err := e.Instance(names[0]); !errors.Is(err, existing.ErrNotAllowed) {
+		t.Errorf("an instance without leave: got %v, want ErrNotAllowed", err)
+	}
+	m, err := e.Machine(machines[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	drainable, _ := m.(provider.Drainable)
+	if err := drainable.Drain(t.Context()); !errors.Is(err, existing.ErrNotAllowed) {
+		t.Errorf("a drain without leave: got %v, want ErrNotAllowed", err)
+	}
+	if drained, seen, err := drainable.Drained(t.Context()); drained || err != nil {
+		t.Errorf("after the drain that was refused: %s, %v", seen, err)
+	}
+	if _, err := look("bed").Instance(names[0]); err != nil {
+		t.Errorf("with leave: %v", err)
+	}
+}
+
 func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
@@ -176,7 +248,7 @@ func BenchmarkExec(b *testing.B) {
 		b.Run(map[bool]string{false: "session", true: "fresh"}[fresh], func(b *testing.B) {
 			client, err := podexec.New(podexec.Config{REST: c.REST()})
 			must(b, err)
-			command := client.Wrap(podexec.Command{Class: "probe", Target: podexec.Target{Namespace: "bed", Pod: "i-0"}, Args: []string{"true"}, Fresh: fresh})
+			command := client.Wrap(podexec.Command{Class: "probe", Target: podexec.Target{Namespace: "bed", Pod: "i-0", Container: "server"}, Args: []string{"true"}, Fresh: fresh})
 			attempt := executor.Attempt{Class: "probe", Timeout: 10 * time.Second, Connect: 5 * time.Second}
 			var took []time.Duration
 			for b.Loop() {

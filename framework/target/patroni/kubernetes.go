@@ -17,7 +17,7 @@ import (
 //go:embed manifests
 var manifestFiles embed.FS
 
-var manifests = template.Must(template.ParseFS(manifestFiles, "manifests/*.yaml"))
+var manifests = template.Must(template.New("").Option("missingkey=error").ParseFS(manifestFiles, "manifests/*.yaml"))
 
 // Selector selects the pods of a deployment on Kubernetes.
 const Selector = "application=cutset"
