@@ -34,7 +34,7 @@ func twoShards() faultcalc.Topology {
 }
 
 // saveRun writes what a run of the plan leaves, in which every case passed.
-func saveRun(t *testing.T, dir string, topology faultcalc.Topology, p plan.Plan, part plan.Plan) *report.Report {
+func saveRun(t *testing.T, dir string, topology faultcalc.Topology, p, part plan.Plan) *report.Report {
 	t.Helper()
 	re := &report.Report{Run: filepath.Base(dir), Suite: p.Suite, Fingerprint: p.Fingerprint, LeftOut: part.LeftOut, AlertsByTier: map[string]int{"info": 1}}
 	junit := `<testsuites><testsuite name="s" package="p">`

@@ -25,6 +25,7 @@ type applied struct {
 func (*applied) Dial(context.Context, string, string) (net.Conn, error) { return nil, net.ErrClosed }
 func (*applied) Namespace() string                                      { return "ns" }
 func (*applied) NodeOf(machine string) (string, error)                  { return "node-" + machine, nil }
+
 func (a *applied) Apply(_ context.Context, manifests []byte) error {
 	_, err := fmt.Fprintf(&a.text, "---\n%s\n", manifests)
 	return err
