@@ -1,6 +1,7 @@
 package faultcalc
 
 import (
+	"iter"
 	"math/bits"
 	"slices"
 )
@@ -111,24 +112,30 @@ func (p *catalogPart) sizesAt(n int32) []uint64 {
 	return p.sizes[int(n)*p.width : (int(n)+1)*p.width]
 }
 
-// read yields the sets, borrowed: by size, then lexicographically; or, if
-// largest, those with the most nodes first, then in reverse. That is the order
-// of their complements.
-func (c *catalog) read(largest bool, yield func(Set) bool) {
-	r := &catalogReader{catalog: c, largest: largest, yield: yield, set: newSet(len(c.part))}
-	for _, p := range c.parts {
-		r.at = append(r.at, p.root)
-	}
-	for i := range r.sums {
-		r.sums[i] = make([]uint64, len(c.order)>>6+1)
-	}
-	for k := range len(c.order) + 1 {
-		size := k
-		if largest {
-			size = len(c.order) - k
+// bySize yields, for each size there is, the sets of that size, borrowed: from
+// the smallest size on in lexicographic order, or, if largest, from the largest
+// size on in reverse order, which is the order of the complements.
+func (c *catalog) bySize(largest bool) iter.Seq[iter.Seq[Set]] {
+	return func(yield func(iter.Seq[Set]) bool) {
+		r := &catalogReader{catalog: c, largest: largest, set: newSet(len(c.part))}
+		for _, p := range c.parts {
+			r.at = append(r.at, p.root)
 		}
-		if r.canEnd(size) && !r.walk(0, size) {
-			return
+		for i := range r.sums {
+			r.sums[i] = make([]uint64, len(c.order)>>6+1)
+		}
+		for k := range len(c.order) + 1 {
+			size := k
+			if largest {
+				size = len(c.order) - k
+			}
+			sets := func(yield func(Set) bool) {
+				r.yield = yield
+				r.walk(0, size)
+			}
+			if r.canEnd(size) && !yield(sets) {
+				return
+			}
 		}
 	}
 }

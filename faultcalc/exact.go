@@ -63,8 +63,8 @@ func (m *Model) first(most int, survivable bool, yield func(Set, error) bool) {
 	if m.cuts().hasEmpty() {
 		return
 	}
-	m.catalogOnce.Do(func() { m.catalog = newCatalog(m.cuts()) })
-	if m.catalog == nil {
+	bySize, ok := m.inOrder(survivable)
+	if !ok {
 		sets, err := m.firstByWalk(most, survivable)
 		for _, s := range sets {
 			if !yield(s, nil) {
@@ -76,15 +76,41 @@ func (m *Model) first(most int, survivable bool, yield func(Set, error) bool) {
 		}
 		return
 	}
-	n, rest := 0, newSet(len(m.nodes))
-	m.catalog.read(survivable, func(s Set) bool {
-		if survivable {
-			m.complement(s, rest)
-			s = rest
+	n := 0
+	for sets := range bySize {
+		for s := range sets {
+			if n++; !yield(s, nil) || n == most {
+				return
+			}
 		}
-		n++
-		return yield(s, nil) && n != most
-	})
+	}
+}
+
+// inOrder yields, for each size there is, the minimal keeper sets of that size
+// in lexicographic order, or the maximal survivable sets, if there is a catalog.
+func (m *Model) inOrder(survivable bool) (bySize iter.Seq[iter.Seq[Set]], ok bool) {
+	m.catalogOnce.Do(func() { m.catalog = newCatalog(m.cuts()) })
+	switch {
+	case m.catalog == nil:
+		return nil, false
+	case !survivable:
+		return m.catalog.bySize(false), true
+	}
+	rest := newSet(len(m.nodes))
+	return func(yield func(iter.Seq[Set]) bool) {
+		for keepers := range m.catalog.bySize(true) {
+			facets := func(yield func(Set) bool) {
+				for s := range keepers {
+					if m.complement(s, rest); !yield(rest) {
+						return
+					}
+				}
+			}
+			if !yield(facets) {
+				return
+			}
+		}
+	}, true
 }
 
 // complement makes rest the affected nodes that are not in s.

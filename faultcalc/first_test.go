@@ -48,14 +48,20 @@ func TestFirstSetsAgree(t *testing.T) {
 		most := rapid.IntRange(1, 20).Draw(t, "most")
 
 		var got []Set
-		keep := func(s Set) bool {
-			got = append(got, s.Clone())
-			return true
+		read := func(c *catalog, largest bool) {
+			got = nil
+			for sets := range c.bySize(largest) {
+				for s := range sets {
+					if largest {
+						s = m.affected.Minus(s)
+					}
+					got = append(got, s.Clone())
+				}
+			}
 		}
-		newCatalog(f).read(false, keep)
+		read(newCatalog(f), false)
 		equal(t, "read", got, keepers)
-		got = nil
-		newCatalog(f).read(true, func(s Set) bool { return keep(m.affected.Minus(s)) })
+		read(newCatalog(f), true)
 		equal(t, "read backwards", got, facets)
 		for _, part := range split(f) {
 			c := newCatalog(part)
@@ -65,8 +71,8 @@ func TestFirstSetsAgree(t *testing.T) {
 			}
 			p := catalogPart{nodes: z, root: root}
 			p.measure()
-			c.parts[0], got = p, nil
-			c.read(false, keep)
+			c.parts[0] = p
+			read(c, false)
 			equal(t, "listed", got, sortedSets(part))
 		}
 
@@ -79,6 +85,16 @@ func TestFirstSetsAgree(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		for v := range m.probability {
+			m.probability[v] = rapid.SampledFrom([]float64{0.1, 0.2}).Draw(t, "p")
+		}
+		got = nil
+		for s := range m.survivableSets() {
+			got = append(got, s.Clone())
+		}
+		m.sortSets(facets)
+		equal(t, "by probability", got, facets)
+
 		l := &shortlist{limit: min(most, len(keepers))}
 		deepened, err := l.deepen(f, 1<<20)
 		equal(t, "by size", deepened, keepers[:l.limit])

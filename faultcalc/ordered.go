@@ -113,6 +113,28 @@ func (m *Model) byProbability(s Set, most int) iter.Seq[Set] {
 	}
 }
 
+// survivableSets yields the maximal survivable sets by size, then by
+// probability as far as one size fits into memory; where they have no catalog,
+// as far as all fit.
+func (m *Model) survivableSets() iter.Seq[Set] {
+	bySize, ok := m.inOrder(true)
+	if !ok || m.cuts().hasEmpty() {
+		return m.ordered(m.MaximalSurvivableSets())
+	}
+	return func(yield func(Set) bool) {
+		for sets := range bySize {
+			if !m.equallyLikely() {
+				sets = m.ordered(sets)
+			}
+			for s := range sets {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // equallyLikely says that order by probability is no order at all.
 func (m *Model) equallyLikely() bool {
 	for v := range m.affected.All() {

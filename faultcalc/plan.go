@@ -44,7 +44,8 @@ type PlanSpec struct {
 // published factors (minimal subsets, A, the power set of C), failure domains,
 // the sets up to a size, then t-way. Within a class they go by size, then by
 // probability, then lexicographically; survivable sets are left in the order
-// of the engine when there are too many to sort in memory.
+// of the engine when there are too many to sort in memory, and too little
+// structure for [Model.FirstSurvivableSets] to sort them without.
 //
 // Only short lists are held in memory: whether an earlier class has a set is
 // decided, not looked up.
@@ -139,7 +140,7 @@ func (p *planner) boundary() bool {
 			return false
 		}
 	}
-	for s := range m.ordered(m.MaximalSurvivableSets()) {
+	for s := range m.survivableSets() {
 		if !p.emit(s, ClassSurvivable, "maximal survivable: available, and unavailable with any one further affected node down") {
 			return false
 		}
