@@ -17,7 +17,7 @@ import (
 )
 
 // Merge writes into the directory what one run would have reported that did all that the runs of a plan's shards did:
-// report.json and junit.xml. Each run is its directory.
+// report.json, report.html and junit.xml. Each run is its directory.
 func Merge(into string, runs []string) (*report.Report, error) {
 	if len(runs) == 0 {
 		return nil, errors.New("merge: there are no runs; give the directory of every shard's run")
@@ -65,7 +65,7 @@ func Merge(into string, runs []string) (*report.Report, error) {
 	if _, err := reporters.MergeAndCleanupJUnitReports(junit, filepath.Join(into, "junit.xml")); err != nil {
 		return nil, fmt.Errorf("merge: %w", err)
 	}
-	return merged, merged.Write(filepath.Join(into, "report.json"))
+	return merged, errors.Join(merged.Write(filepath.Join(into, "report.json")), merged.WritePage(filepath.Join(into, "report.html"), runs, nil))
 }
 
 // inPlanOrder sorts the cases, and refuses one that two shards did.

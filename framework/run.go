@@ -149,6 +149,9 @@ func (r *run) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := r.earlier(); err != nil { // now, not when everything is done
+		return err
+	}
 	if r.record, err = history.Create(r.own("history", ".jsonl"), r.id); err != nil {
 		return err
 	}
