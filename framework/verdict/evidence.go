@@ -27,8 +27,7 @@ type Evidence struct {
 	served       map[int]map[history.OpKind][]interval // operations that were served, by their end
 	tried        map[int][]interval                    // all of them
 	load         []loadSample
-	lost, twice  map[int][]int64 // ids, by shard, that no earlier case's audit has missed
-	audited      map[int]bool
+	misdeeds     map[int]misdeeds // by shard
 
 	rolesBefore, rolesAfter map[int]string
 }
@@ -46,8 +45,7 @@ type loadSample struct {
 func collect(records iter.Seq2[history.Record, error]) ([]*Evidence, error) {
 	var all []*Evidence
 	byCase := map[string]*Evidence{}
-	acked := map[int]map[int64]bool{} // by shard: acknowledged, and not yet missed
-	seenTwice := map[int64]bool{}
+	writes := ledger{writes: map[int]map[int64]write{}, twice: map[int64]bool{}}
 	var load []loadSample
 	for r, err := range records {
 		if err != nil {
@@ -70,13 +68,10 @@ func collect(records iter.Seq2[history.Record, error]) ([]*Evidence, error) {
 		e.ended = max(e.ended, r.At)
 		e.add(r)
 		switch {
-		case r.Op != nil && r.Op.Kind == history.OpWrite && r.Op.Outcome == history.OK:
-			if acked[r.Op.Shard] == nil {
-				acked[r.Op.Shard] = map[int64]bool{}
-			}
-			acked[r.Op.Shard][r.Op.ID] = true
+		case r.Op != nil:
+			writes.add(r, e)
 		case r.Audit != nil:
-			e.audit(*r.Audit, acked[r.Audit.Shard], seenTwice)
+			e.misdeeds[r.Audit.Shard] = writes.audit(*r.Audit, e.misdeeds[r.Audit.Shard])
 		}
 	}
 	if len(all) == 0 {
@@ -94,7 +89,7 @@ func newEvidence(r history.Record) *Evidence {
 		Case: r.Case, Planned: *r.Planned, began: r.At,
 		phases: map[history.PhaseName]time.Duration{},
 		served: map[int]map[history.OpKind][]interval{}, tried: map[int][]interval{},
-		lost: map[int][]int64{}, twice: map[int][]int64{}, audited: map[int]bool{},
+		misdeeds: map[int]misdeeds{},
 	}
 }
 
@@ -124,30 +119,11 @@ func (e *Evidence) add(r history.Record) {
 	}
 }
 
-// audit compares what a shard holds with what was acknowledged. What is missed or doubled is held
-// against the case whose audit finds it first.
-func (e *Evidence) audit(a history.Audit, acked, seenTwice map[int64]bool) {
-	e.audited[a.Shard] = true
-	for id := range acked {
-		if !a.Has(id) {
-			e.lost[a.Shard] = append(e.lost[a.Shard], id)
-			delete(acked, id)
-		}
-	}
-	for _, id := range a.Twice {
-		if !seenTwice[id] {
-			seenTwice[id] = true
-			e.twice[a.Shard] = append(e.twice[a.Shard], id)
-		}
-	}
-}
-
 func (e *Evidence) sort() {
-	for shard, byKind := range e.served {
+	for _, byKind := range e.served {
 		for _, ops := range byKind {
 			slices.SortFunc(ops, func(a, b interval) int { return int(a.to - b.to) })
 		}
-		slices.Sort(e.lost[shard])
 	}
 }
 

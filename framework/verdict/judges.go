@@ -18,8 +18,6 @@ const (
 	durability   = "durability"
 )
 
-const mostIDs = 100 // in a finding
-
 // steps: every step of the case was reached.
 func steps(e *Evidence) (found []Finding) {
 	for _, p := range e.problems {
@@ -176,29 +174,6 @@ func recovered(e *Evidence) (found []Finding) {
 				Message: fmt.Sprintf("shard %d %s for %s after the heal (%s load-normalized, budget %s)",
 					shard, what, seconds(gap.length()), seconds(e.normalize(gap)), seconds(e.Planned.Budget.Outage)),
 			})
-		}
-	}
-	return found
-}
-
-// durable: every acknowledged write is there, once.
-func durable(e *Evidence) (found []Finding) {
-	for _, shard := range e.Planned.Shards {
-		if lost := e.lost[shard]; len(lost) > 0 {
-			found = append(found, Finding{
-				Judge: durability, Outcome: Fail, Blame: Product, Shard: shard, IDs: lost[:min(len(lost), mostIDs)],
-				Message: fmt.Sprintf("shard %d lost %d acknowledged writes", shard, len(lost)),
-			})
-		}
-		if twice := e.twice[shard]; len(twice) > 0 {
-			found = append(found, Finding{
-				Judge: durability, Outcome: Fail, Blame: Product, Shard: shard, IDs: twice[:min(len(twice), mostIDs)],
-				Message: fmt.Sprintf("shard %d applied %d writes more than once", shard, len(twice)),
-			})
-		}
-		// Where the shard did not come back, that is the finding.
-		if e.between(history.Redundant, history.Ended).length() > 0 && !e.audited[shard] {
-			found = append(found, Finding{Judge: durability, Outcome: Indeterminate, Blame: Harness, Shard: shard, Message: fmt.Sprintf("shard %d was not audited", shard)})
 		}
 	}
 	return found

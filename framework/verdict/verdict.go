@@ -45,6 +45,9 @@ type Finding struct {
 	Shard   int     `json:"shard,omitempty"`
 	Message string  `json:"message"`
 	IDs     []int64 `json:"ids,omitempty"` // of the rows that it is about, at most 100
+	// Count is how many rows those are, and Writes what is known of the first 20 of them.
+	Count  int     `json:"count,omitempty"`
+	Writes []Write `json:"writes,omitempty"`
 }
 
 // Verdict is what became of one case.
