@@ -129,23 +129,6 @@ func (e *Evidence) sort() {
 
 func (e *Evidence) servedBy(shard int, kind history.OpKind) []interval { return e.served[shard][kind] }
 
-// longestGap is the longest part of the window in which no operation was answered with success.
-func (e *Evidence) longestGap(shard int, kind history.OpKind, window interval) interval {
-	longest := interval{window.from, window.from}
-	last := window.from
-	for _, op := range append(slices.Clone(e.servedBy(shard, kind)), interval{window.to, window.to}) {
-		if op.to <= window.from {
-			continue
-		}
-		end := min(op.to, window.to)
-		if gap := (interval{last, end}); gap.length() > longest.length() {
-			longest = gap
-		}
-		last = end
-	}
-	return longest
-}
-
 // between is the time from one step to another, empty if the case did not get that far.
 func (e *Evidence) between(from, to history.PhaseName) interval {
 	began, hasBegun := e.phases[from]

@@ -74,6 +74,9 @@ type Shard struct {
 	RecoveryNormalized time.Duration `json:"recoveryNormalized"`
 	PrimaryBefore      string        `json:"primaryBefore,omitempty"`
 	PrimaryAfter       string        `json:"primaryAfter,omitempty"`
+	// Intervals without a served write, and without a served read.
+	WriteOutages *Outages `json:"writeOutages,omitempty"`
+	ReadOutages  *Outages `json:"readOutages,omitempty"`
 }
 
 // FailedOver tells whether another instance became the shard's primary.
@@ -139,6 +142,7 @@ func (e *Evidence) shard(number int) Shard {
 	s := Shard{
 		Number: number, Predicted: "available", PrimaryBefore: e.rolesBefore[number], PrimaryAfter: e.rolesAfter[number],
 		Acked: len(e.servedBy(number, history.OpWrite)), Reads: len(e.servedBy(number, history.OpRead)),
+		WriteOutages: e.outages(number, history.OpWrite), ReadOutages: e.outages(number, history.OpRead),
 	}
 	if slices.Contains(e.Planned.Unavailable, number) {
 		s.Predicted = "unavailable"
