@@ -48,7 +48,7 @@ func newCatalog(f *family) *catalog {
 // diagram tries what is cheap first: few sets or much structure. Sizes take
 // memory, so that there may be fewer diagram nodes the more nodes there are.
 func (c *catalog) diagram(f *family, comp []int32) (nodes, int32, bool) {
-	const little, long, much = 1 << 13, 1 << 22, 1 << 17
+	const little, long, much = 1 << 13, 1 << 21, 1 << 17
 	width := len(comp)>>6 + 1
 	if z, root, ok := orderedDiagram(f, comp, little); ok {
 		return z, root, true

@@ -19,18 +19,17 @@ func transversalsBy(f *family, workers int) iter.Seq[Set] {
 		if f.hasEmpty() {
 			return
 		}
-		parts := split(f)
-		forks := 0
-		for _, part := range parts {
-			if part.edges.len() > 1 || len(part.edges.elem) > 1 {
+		comps, forks := components(f), 0
+		for _, comp := range comps {
+			if len(comp) > 1 {
 				forks++
 			}
 		}
 		if forks < 2 { // the others are nodes that are in every set
-			walk(f, workers)(yield)
+			walk(f, comps, workers)(yield)
 			return
 		}
-		p := newProduct(parts, workers)
+		p := newProduct(split(f), workers)
 		p.yield = yield
 		p.walkFrom(0)
 	}

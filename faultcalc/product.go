@@ -62,7 +62,7 @@ func record(f *family, most int) (t tape, ok bool) {
 	}
 	slices.Sort(t.at)
 	t.at = slices.Compact(t.at)
-	for s := range walk(f, 1) {
+	for s := range walk(f, components(f), 1) {
 		if len(t.rows)+len(t.at) > most {
 			return tape{}, false
 		}
@@ -83,7 +83,7 @@ func (p *product) walkFrom(i int) bool {
 	if i == 0 {
 		workers = p.workers
 	}
-	for s := range walk(p.walked[i], workers) {
+	for s := range walk(p.walked[i], components(p.walked[i]), workers) {
 		for k, word := range s.w {
 			p.set.w[k] ^= word
 		}
@@ -126,10 +126,10 @@ func (p *product) flip(t *tape, rows []uint64) {
 	}
 }
 
-// walk yields the minimal transversals of one component.
-func walk(f *family, workers int) iter.Seq[Set] {
+// walk yields the minimal transversals of a family with these components.
+func walk(f *family, comps [][]int32, workers int) iter.Seq[Set] {
 	return func(yield func(Set) bool) {
-		if e := newWordEngine(f); e != nil {
+		if e := wordEngineOf(f, comps); e != nil {
 			e.walkAll(f.n, workers, yield)
 			return
 		}

@@ -39,10 +39,12 @@ type wordEngine struct {
 }
 
 // newWordEngine returns nil if the family has more than 64 nodes in its edges.
-func newWordEngine(f *family) *wordEngine {
+func newWordEngine(f *family) *wordEngine { return wordEngineOf(f, components(f)) }
+
+func wordEngineOf(f *family, comps [][]int32) *wordEngine {
 	e := &wordEngine{}
 	bit := make(map[int32]int)
-	for _, comp := range components(f) {
+	for _, comp := range comps {
 		for _, v := range comp {
 			bit[v] = len(e.node)
 			e.node = append(e.node, v)
