@@ -3,6 +3,7 @@ package framework
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -63,6 +64,9 @@ func provideEmbedded(ctx context.Context, r *run, where placement.Placement) err
 }
 
 func provideKind(ctx context.Context, r *run, where placement.Placement) error {
+	if where.AllowColocated {
+		return errors.New("the placement says allowColocated: copies of a shard on one node would have the same host port; use -provider=embedded")
+	}
 	config, err := fromRoot(r.config.kindConfig)
 	if err != nil {
 		return err

@@ -23,6 +23,8 @@ type Placement struct {
 	Shards   []Shard   `json:"shards"`
 	DCS      DCS       `json:"dcs"`
 	Patroni  Patroni   `json:"patroni"`
+	// AllowColocated lets a shard have several copies on one machine, which is then a single point of failure.
+	AllowColocated bool `json:"allowColocated,omitempty"`
 }
 
 // Machine fails as a whole. Labels name its failure domains.
@@ -37,8 +39,25 @@ type Shard struct {
 	Members []string `json:"members"`
 }
 
-// Instance is the name of the shard's copy on a machine.
-func (s Shard) Instance(machine string) string { return fmt.Sprintf("s%d-%s", s.Number, machine) }
+// Copy is one copy of a shard.
+type Copy struct {
+	Instance string // its name
+	Machine  string
+	Nth      int // of the shard's copies on that machine, from 0
+}
+
+// Copies names the shard's copies, in the order of its members.
+func (s Shard) Copies() []Copy {
+	copies := make([]Copy, len(s.Members))
+	on := map[string]int{}
+	for i, m := range s.Members {
+		copies[i] = Copy{Instance: fmt.Sprintf("s%d-%s", s.Number, m), Machine: m, Nth: on[m]}
+		if on[m]++; on[m] > 1 {
+			copies[i].Instance += fmt.Sprintf("-%d", on[m])
+		}
+	}
+	return copies
+}
 
 // The DCS's programming interfaces.
 const (
@@ -135,8 +154,8 @@ func (p Placement) validate() error {
 			if !slices.Contains(machines, m) {
 				bad("shard %d has a copy on %q, which is no machine of this placement; there are %v", s.Number, m, machines)
 			}
-			if slices.Index(s.Members, m) != j {
-				bad("shard %d has two copies on machine %s; they would fail together, so take another machine", s.Number, m)
+			if slices.Index(s.Members, m) != j && !p.AllowColocated {
+				bad("shard %d has two copies on machine %s; they would fail together, so take another machine, or write allowColocated: true", s.Number, m)
 			}
 		}
 	}

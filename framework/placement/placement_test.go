@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,5 +39,17 @@ func TestProblemsSayWhatToWrite(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestColocatedCopiesAreToldApart(t *testing.T) {
+	p, err := Parse("colocated", []byte(`{machines: [{name: m1}, {name: m2}], allowColocated: true,
+		shards: [{number: 1, members: [m1, m2, m1]}], dcs: {machines: [d1]}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Copy{{"s1-m1", "m1", 0}, {"s1-m2", "m2", 0}, {"s1-m1-2", "m1", 1}}
+	if got := p.Shards[0].Copies(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -27,10 +27,17 @@ type copyOf struct {
 	Instance string
 	Machine  string
 	Host     string
+	Nth      int // of the shard's copies on that machine, from 0
 }
 
-func (c copyOf) server() string { return fmt.Sprintf("%s:%d", c.Host, serverPort(c.Shard)) }
-func (c copyOf) rest() string   { return fmt.Sprintf("%s:%d", c.Host, restPort(c.Shard)) }
+// portsApart keeps the ports of a shard's copies on one machine apart.
+const portsApart = 10_000
+
+func (c copyOf) port() int      { return serverPort(c.Shard) + c.Nth*portsApart }
+func (c copyOf) server() string { return fmt.Sprintf("%s:%d", c.Host, c.port()) }
+func (c copyOf) rest() string {
+	return fmt.Sprintf("%s:%d", c.Host, restPort(c.Shard)+c.Nth*portsApart)
+}
 
 // common is the part of Patroni's configuration that does not depend on where the shard's copies run.
 func (t *Target) common(shard, members int) map[string]any {

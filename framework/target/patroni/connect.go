@@ -53,7 +53,7 @@ const writable = "target_session_attrs=read-write"
 func (t *Target) connConfig(copies []copyOf, user, attributes string) (*pgx.ConnConfig, error) {
 	hosts, ports := make([]string, len(copies)), make([]string, len(copies))
 	for i, c := range copies {
-		hosts[i], ports[i] = c.Host, fmt.Sprint(serverPort(c.Shard))
+		hosts[i], ports[i] = c.Host, fmt.Sprint(c.port())
 	}
 	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%s user=%s password=%s dbname=%s sslmode=disable application_name=cutset %s",
 		strings.Join(hosts, ","), strings.Join(ports, ","), user, t.passwords[user], database, attributes))

@@ -49,12 +49,14 @@ func New(p placement.Placement, cluster provider.Host, commands *executor.Execut
 		h.dcsHosts = append(h.dcsHosts, host)
 	}
 	for _, s := range p.Shards {
-		for _, name := range s.Members {
-			host, err := h.hostOf(name)
+		for _, c := range s.Copies() {
+			host, err := h.hostOf(c.Machine)
 			if err != nil {
 				return nil, err
 			}
-			t.copies = append(t.copies, copyOf{s.Number, len(s.Members), s.Instance(name), name, host})
+			t.copies = append(t.copies, copyOf{
+				Shard: s.Number, Members: len(s.Members), Instance: c.Instance, Machine: c.Machine, Host: host, Nth: c.Nth,
+			})
 		}
 	}
 	var err error
