@@ -20,6 +20,7 @@ type config struct {
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
 	planOnly                                   bool
+	seedDefect                                 string
 	shard, planFile, compare                   string
 	kindConfig, nodeImage, databaseImage       string
 	cluster                                    string
@@ -79,6 +80,7 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.shard, "shard", "", "do only the `i/n`-th part of the plan; see `cutset merge`")
 	flags.StringVar(&c.compare, "compare", "", "compare with the earlier run in this `directory`, in report.html")
 	flags.StringVar(&c.planFile, "plan-file", "", "do the cases of this plan.json `file`, if the topology is still that one")
+	flags.StringVar(&c.seedDefect, "seed-defect", "", "give the run's harness a `defect`, which its verdicts must notice: "+defectNames())
 	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
 }
 

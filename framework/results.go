@@ -25,6 +25,9 @@ func (r *run) replay(c plan.Case) string {
 		}
 		command += " PLACEMENT=" + file
 	}
+	if r.config.seedDefect != "" {
+		command += " ARGS=-seed-defect=" + r.config.seedDefect
+	}
 	return command
 }
 

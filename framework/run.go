@@ -161,6 +161,7 @@ func (r *run) setUp(ctx context.Context) error {
 	if err := r.backend().provide(ctx, r, where); err != nil {
 		return err
 	}
+	r.seedDefect()
 	r.say("run %s: %d machines up (%s)", r.id, len(r.cluster.Machines()), r.cluster.Describe())
 	// What the run itself makes has to be deployed before it can be asked; a database that is there only when the run writes to it.
 	if !r.config.planOnly || r.config.provider != "existing" {
@@ -176,7 +177,28 @@ func (r *run) setUp(ctx context.Context) error {
 		return err
 	}
 	r.clients = workload.New(r.target, workload.Default(), r.record)
-	return r.freezePlan(ctx)
+	if err := r.freezePlan(ctx); err != nil {
+		return err
+	}
+	return r.saySinglePoints()
+}
+
+// saySinglePoints names every node whose failure alone takes the table down. No run is needed to know.
+func (r *run) saySinglePoints() error {
+	for _, level := range r.levels() {
+		model, err := faultcalc.Compile(r.topology, r.plan.Table, level)
+		if err != nil {
+			return err
+		}
+		for _, node := range model.Names(model.SinglePointsOfFailure()) {
+			set, err := model.SetOf(node)
+			if err != nil {
+				return err
+			}
+			r.say("SINGLE POINT OF FAILURE: %s %s alone takes away shards %v of table %s", level, node, model.UnavailableShards(set), r.plan.Table)
+		}
+	}
+	return nil
 }
 
 func (r *run) setUpExecutor() error {
