@@ -50,6 +50,8 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 	go r.recordLoad(sampling)
 	k.begin()
 	k.traffic = r.clients.Start(ctx, c.ID)
+	stopObserver := workload.Observe(context.WithoutCancel(ctx), r.target, r.commands, r.record, c.ID)
+	defer stopObserver()
 	if k.steady(ctx) {
 		k.breakAndHeal(ctx)
 	}
@@ -61,6 +63,7 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 		return k.broken && k.serving([]int{shard}, time.Time{}) != nil
 	})
 	k.traffic.Stop()
+	stopObserver()
 	k.reached(history.Ended)
 	for _, shard := range readable {
 		if err := r.audit(end, c.ID, shard); err != nil {
@@ -283,18 +286,25 @@ func (r *run) audit(ctx context.Context, caseID string, shard int) error {
 	return err
 }
 
-// judge reads the history back and judges the case from nothing else.
+// judge reads back what is new in the history and judges the case from nothing else.
 func (r *run) judge(caseID string) (verdict.Verdict, error) {
 	if err := r.record.Flush(); err != nil {
 		return verdict.Verdict{}, err
 	}
-	verdicts, err := verdict.Judge(history.Read(r.own("history", ".jsonl")))
+	if r.court == nil {
+		r.court, r.tail = verdict.NewCourt(), &history.Tail{File: r.own("history", ".jsonl")}
+	}
+	for record, err := range r.tail.New() {
+		if err == nil {
+			err = r.court.Hear(record)
+		}
+		if err != nil {
+			return verdict.Verdict{}, err
+		}
+	}
+	v, err := r.court.Verdict(caseID)
 	if err != nil {
 		return verdict.Verdict{}, err
-	}
-	v := verdicts[len(verdicts)-1]
-	if v.Case != caseID {
-		return verdict.Verdict{}, fmt.Errorf("the history ends with case %s, not %s", v.Case, caseID)
 	}
 	r.say("      %s in %s: %s", v.Outcome, seconds(v.Took), v.Summary())
 	return v, nil

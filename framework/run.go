@@ -26,6 +26,7 @@ import (
 	"github.com/cutset-dev/cutset/framework/provider"
 	"github.com/cutset-dev/cutset/framework/report"
 	"github.com/cutset-dev/cutset/framework/target"
+	"github.com/cutset-dev/cutset/framework/verdict"
 	"github.com/cutset-dev/cutset/framework/workload"
 )
 
@@ -52,6 +53,9 @@ type run struct {
 	clients  *workload.Clients
 	plan     plan.Plan
 	topology faultcalc.Topology
+
+	court *verdict.Court // has heard the history as far as tail has read it
+	tail  *history.Tail
 
 	broken bool // the last case did not leave the database whole
 

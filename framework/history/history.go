@@ -30,6 +30,7 @@ type Record struct {
 	Load    *Load         `json:"load,omitempty"`
 	Roles   *Roles        `json:"roles,omitempty"`
 	Audit   *Audit        `json:"audit,omitempty"`
+	Sample  *Sample       `json:"sample,omitempty"`
 	Command any           `json:"command,omitempty"` // an attempt of the executor
 	Alert   any           `json:"alert,omitempty"`   // a command that was given up
 }
@@ -132,6 +133,18 @@ type Roles struct {
 	Primaries map[int]string `json:"primaries"`
 }
 
+// Sample is a look of the observer at one instance. It says nothing of itself where there is an Error before its answer.
+type Sample struct {
+	Instance string        `json:"instance"`
+	Shard    int           `json:"shard"`
+	Server   string        `json:"server,omitempty"` // its address, as clients know it
+	Took     time.Duration `json:"took"`
+	Primary  bool          `json:"primary,omitempty"` // it is not in recovery, and not read-only
+	Timeline int           `json:"timeline,omitempty"`
+	Accepted bool          `json:"accepted,omitempty"` // it acknowledged the observer's own write
+	Error    string        `json:"error,omitempty"`
+}
+
 // Audit is what a shard holds at the end of a case, of everything that was written in the run.
 type Audit struct {
 	Shard int `json:"shard"`
@@ -200,7 +213,7 @@ func (r *Recorder) Add(record Record) {
 	if err == nil {
 		_, err = r.out.Write(append(line, '\n'))
 	}
-	if err == nil && record.Op == nil && record.Load == nil && record.Command == nil {
+	if err == nil && record.Op == nil && record.Load == nil && record.Command == nil && record.Sample == nil {
 		err = r.out.Flush()
 	}
 	r.err = err
@@ -223,25 +236,42 @@ func (r *Recorder) Close() error {
 
 // Read yields the records of a history file. A last line that was cut short, as by a kill, ends it without an error.
 func Read(file string) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) { (&Tail{File: file}).New()(yield) }
+}
+
+// Tail reads a history that is still written.
+type Tail struct {
+	File string
+
+	offset int64
+	line   int
+}
+
+// New yields the records after the last that it has yielded, as far as they are complete.
+func (t *Tail) New() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		f, err := os.Open(file) //nolint:gosec // the caller's file
+		f, err := os.Open(t.File)
+		if err == nil {
+			defer f.Close() //nolint:errcheck // read only
+			_, err = f.Seek(t.offset, io.SeekStart)
+		}
 		if err != nil {
 			yield(Record{}, err)
 			return
 		}
-		defer f.Close() //nolint:errcheck // read only
-		in := bufio.NewReader(f)
-		for number := 1; ; number++ {
+		for in := bufio.NewReader(f); ; {
 			line, err := in.ReadBytes('\n')
 			if errors.Is(err, io.EOF) {
 				return
 			}
+			t.offset += int64(len(line))
+			t.line++
 			var record Record
 			if err == nil {
 				err = json.Unmarshal(line, &record)
 			}
 			if err != nil {
-				yield(Record{}, fmt.Errorf("%s:%d: %w", file, number, err))
+				yield(Record{}, fmt.Errorf("%s:%d: %w", t.File, t.line, err))
 				return
 			}
 			if !yield(record, nil) {

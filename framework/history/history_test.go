@@ -52,6 +52,33 @@ func TestReadBackWhatWasRecorded(t *testing.T) {
 	}
 }
 
+func TestTailGoesOn(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "history.jsonl")
+	r, err := Create(file, "run-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tail := Tail{File: file}
+	for _, step := range []struct{ want, add int }{{1, 2}, {2, 0}, {0, 1}, {1, 0}} { // first the run's own record
+		count := 0
+		for record, err := range tail.New() {
+			if err != nil || record.At == 0 {
+				t.Error(record, err)
+			}
+			count++
+		}
+		if count != step.want {
+			t.Errorf("read %d new records, want %d", count, step.want)
+		}
+		for range step.add {
+			r.Add(Record{Case: "c", Phase: &Phase{Name: Started}})
+		}
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestReadSaysWhereItIsBroken(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "history.jsonl")
 	if err := os.WriteFile(file, []byte("{}\nnonsense\n"), 0o600); err != nil {

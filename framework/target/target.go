@@ -28,6 +28,10 @@ type Target interface {
 	// Connect opens a connection to the shard's primary for one of several clients, each of which
 	// tries the copies in another order. notice gets what the server says beside its answers.
 	Connect(ctx context.Context, shard, client int, notice func(*pgconn.Notice)) (*pgx.Conn, error)
+	// Instances returns the shard of each instance that there is.
+	Instances(ctx context.Context) (map[string]int, error)
+	// ConnectTo opens a connection to one instance, whether it is a primary or not.
+	ConnectTo(ctx context.Context, instance string, notice func(*pgconn.Notice)) (*pgx.Conn, error)
 	// Table is the table under test.
 	Table() Table
 }

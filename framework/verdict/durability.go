@@ -125,6 +125,7 @@ func (w write) describe() Write {
 	d := Write{ID: w.op.ID, Client: w.op.Client, Server: w.op.Server, Answered: w.answered}
 	if w.in != nil {
 		d.Case, d.Fault = w.in.Case, w.in.openAt(w.answered)
+		d.Instance = w.in.instanceAt(w.op.Shard, w.op.Server)
 	}
 	return d
 }

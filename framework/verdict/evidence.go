@@ -1,9 +1,7 @@
 package verdict
 
 import (
-	"errors"
-	"fmt"
-	"iter"
+	"cmp"
 	"slices"
 	"time"
 
@@ -11,9 +9,6 @@ import (
 )
 
 var kinds = []history.OpKind{history.OpWrite, history.OpRead}
-
-// ErrNoCases means that there is nothing to judge.
-var ErrNoCases = errors.New("the history has no cases")
 
 // Evidence is what the history says about one case.
 type Evidence struct {
@@ -27,7 +22,9 @@ type Evidence struct {
 	served       map[int]map[history.OpKind][]interval // operations that were served, by their end
 	tried        map[int][]interval                    // all of them
 	load         []loadSample
-	misdeeds     map[int]misdeeds // by shard
+	misdeeds     map[int]misdeeds            // by shard
+	samples      map[int]*testimony          // by shard
+	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
 
 	rolesBefore, rolesAfter map[int]string
 }
@@ -41,60 +38,20 @@ type loadSample struct {
 	factor float64
 }
 
-// collect reads a history into one piece of evidence for each case.
-func collect(records iter.Seq2[history.Record, error]) ([]*Evidence, error) {
-	var all []*Evidence
-	byCase := map[string]*Evidence{}
-	writes := ledger{writes: map[int]map[int64]write{}, twice: map[int64]bool{}}
-	var load []loadSample
-	for r, err := range records {
-		if err != nil {
-			return nil, err
-		}
-		if r.Load != nil {
-			load = append(load, loadSample{r.At, r.Load.Factor})
-		}
-		if r.Planned != nil {
-			if byCase[r.Case] != nil {
-				return nil, fmt.Errorf("the history has case %s twice", r.Case)
-			}
-			byCase[r.Case] = newEvidence(r)
-			all = append(all, byCase[r.Case])
-		}
-		e := byCase[r.Case]
-		if e == nil {
-			continue
-		}
-		e.ended = max(e.ended, r.At)
-		e.add(r)
-		switch {
-		case r.Op != nil:
-			writes.add(r, e)
-		case r.Audit != nil:
-			e.misdeeds[r.Audit.Shard] = writes.audit(*r.Audit, e.misdeeds[r.Audit.Shard])
-		}
-	}
-	if len(all) == 0 {
-		return nil, ErrNoCases
-	}
-	for _, e := range all {
-		e.load = load
-		e.sort()
-	}
-	return all, nil
-}
-
 func newEvidence(r history.Record) *Evidence {
 	return &Evidence{
 		Case: r.Case, Planned: *r.Planned, began: r.At,
 		phases: map[history.PhaseName]time.Duration{},
 		served: map[int]map[history.OpKind][]interval{}, tried: map[int][]interval{},
-		misdeeds: map[int]misdeeds{},
+		misdeeds: map[int]misdeeds{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
 	}
 }
 
 // add takes in what belongs to the case alone.
 func (e *Evidence) add(r history.Record) {
+	if r.Command == nil && r.Alert == nil { // those may come late
+		e.ended = max(e.ended, r.At)
+	}
 	switch {
 	case r.Phase != nil && r.Phase.Problem != "":
 		e.problems = append(e.problems, *r.Phase)
@@ -106,6 +63,8 @@ func (e *Evidence) add(r history.Record) {
 		e.rolesBefore = r.Roles.Primaries
 	case r.Roles != nil:
 		e.rolesAfter = r.Roles.Primaries
+	case r.Sample != nil:
+		e.testify(r)
 	case r.Op != nil:
 		op := interval{r.At, r.At + r.Op.Took}
 		e.tried[r.Op.Shard] = append(e.tried[r.Op.Shard], op)
@@ -116,6 +75,12 @@ func (e *Evidence) add(r history.Record) {
 			e.served[r.Op.Shard] = map[history.OpKind][]interval{}
 		}
 		e.served[r.Op.Shard][r.Op.Kind] = append(e.served[r.Op.Shard][r.Op.Kind], op)
+		if r.Op.Kind == history.OpWrite && r.Op.Server != "" {
+			if e.acks[r.Op.Shard] == nil {
+				e.acks[r.Op.Shard] = map[string][]sample{}
+			}
+			e.acks[r.Op.Shard][r.Op.Server] = append(e.acks[r.Op.Shard][r.Op.Server], sample{interval: op, accepted: true})
+		}
 	}
 }
 
@@ -158,11 +123,11 @@ func (e *Evidence) recovery(shard int, kind history.OpKind) (interval, bool) {
 func (e *Evidence) normalize(i interval) time.Duration {
 	var total float64
 	at, factor := i.from, 1.0
-	for _, sample := range e.load {
-		if sample.at <= i.from {
-			factor = sample.factor
-			continue
-		}
+	next, _ := slices.BinarySearchFunc(e.load, i.from, func(s loadSample, at time.Duration) int { return cmp.Compare(s.at, at+1) })
+	if next > 0 {
+		factor = e.load[next-1].factor
+	}
+	for _, sample := range e.load[next:] {
 		if sample.at >= i.to {
 			break
 		}

@@ -45,9 +45,13 @@ type Finding struct {
 	Shard   int     `json:"shard,omitempty"`
 	Message string  `json:"message"`
 	IDs     []int64 `json:"ids,omitempty"` // of the rows that it is about, at most 100
-	// Count is how many rows those are, and Writes what is known of the first 20 of them.
+	// Count is how many rows, or writes, those are, and Writes what is known of the first 20 of them.
 	Count  int     `json:"count,omitempty"`
 	Writes []Write `json:"writes,omitempty"`
+	// Instances that it is about, and the time since the start of the run, in nanoseconds.
+	Instances []string      `json:"instances,omitempty"`
+	From      time.Duration `json:"from,omitempty"`
+	To        time.Duration `json:"to,omitempty"`
 }
 
 // Verdict is what became of one case.
@@ -56,7 +60,8 @@ type Verdict struct {
 	Outcome  Outcome       `json:"outcome"`
 	Findings []Finding     `json:"findings"`
 	Shards   []Shard       `json:"shards"`
-	Began    time.Duration `json:"began"` // since the start of the run, in nanoseconds
+	Notes    []string      `json:"notes,omitempty"` // evidence that is held against nobody
+	Began    time.Duration `json:"began"`           // since the start of the run, in nanoseconds
 	Took     time.Duration `json:"took"`
 }
 
@@ -98,23 +103,32 @@ func (v Verdict) Summary() string {
 
 // Judge judges every case of a history, in the order of their start.
 func Judge(records iter.Seq2[history.Record, error]) ([]Verdict, error) {
-	evidence, err := collect(records)
-	if err != nil {
-		return nil, err
+	court := NewCourt()
+	for r, err := range records {
+		if err == nil {
+			err = court.Hear(r)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	verdicts := make([]Verdict, len(evidence))
-	for i, e := range evidence {
-		verdicts[i] = e.judge()
+	if len(court.order) == 0 {
+		return nil, ErrNoCases
+	}
+	verdicts := make([]Verdict, len(court.order))
+	for i, e := range court.order {
+		verdicts[i] = court.judge(e)
 	}
 	return verdicts, nil
 }
 
 func (e *Evidence) judge() Verdict {
 	v := Verdict{Case: e.Case, Outcome: Pass, Findings: []Finding{}, Began: e.began, Took: e.ended - e.began}
-	for _, judge := range []func(*Evidence) []Finding{durable, available, unavailable, recovered, bite, traffic, steps} {
+	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, available, unavailable, recovered, bite, traffic, steps} {
 		v.Findings = append(v.Findings, judge(e)...)
 	}
-	// What was found lost was lost, however the case went; anything else means little after a problem of our own.
+	v.Notes = e.claims()
+	// What was lost or mixed up was, however the case went; anything else means little after a problem of our own.
 	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return rank(a) - rank(b) })
 	if len(v.Findings) > 0 {
 		v.Outcome = v.Findings[0].Outcome
@@ -125,10 +139,10 @@ func (e *Evidence) judge() Verdict {
 	return v
 }
 
-// rank orders findings: proof of lost data first, then what makes the rest doubtful, then the rest.
+// rank orders findings: proof of data lost or mixed up first, then what makes the rest doubtful, then the rest.
 func rank(f Finding) int {
 	switch {
-	case f.Judge == durability:
+	case f.Outcome == Fail && slices.Contains([]string{durability, splitBrain}, f.Judge):
 		return 0
 	case f.Outcome == Indeterminate:
 		return 1

@@ -181,6 +181,34 @@ func (t *Target) Connect(ctx context.Context, shard, client int, notice func(*pg
 	return pgx.ConnectConfig(ctx, config)
 }
 
+// Instances implements [target.Target].
+func (t *Target) Instances(ctx context.Context) (map[string]int, error) {
+	pods, err := t.cluster.Pods(ctx)
+	shards := map[string]int{}
+	for _, pod := range pods {
+		shards[pod.Name] = t.shardOf(pod)
+	}
+	return shards, err
+}
+
+// ConnectTo implements [target.Target].
+func (t *Target) ConnectTo(ctx context.Context, instance string, notice func(*pgconn.Notice)) (*pgx.Conn, error) {
+	pods, err := t.cluster.Pods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(pods, func(p kube.Pod) bool { return p.Name == instance && p.IP != "" })
+	if at < 0 {
+		return nil, fmt.Errorf("connect to %s: there is no such pod with an address", instance)
+	}
+	config, err := t.config(t.shardOf(pods[at]), pods[at])
+	if err != nil {
+		return nil, err
+	}
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notice(n) }
+	return pgx.ConnectConfig(ctx, config)
+}
+
 // config returns what it takes to connect to the first of the pods that answers.
 func (t *Target) config(shard int, pods ...kube.Pod) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig("application_name=cutset sslmode=prefer")

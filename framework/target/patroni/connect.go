@@ -26,6 +26,29 @@ func (t *Target) Connect(ctx context.Context, shard, number int, notice func(*pg
 	return pgx.ConnectConfig(ctx, config)
 }
 
+// Instances implements [target.Target].
+func (t *Target) Instances(context.Context) (map[string]int, error) {
+	shards := map[string]int{}
+	for _, c := range t.copies {
+		shards[c.Instance] = c.Shard
+	}
+	return shards, nil
+}
+
+// ConnectTo implements [target.Target].
+func (t *Target) ConnectTo(ctx context.Context, instance string, notice func(*pgconn.Notice)) (*pgx.Conn, error) {
+	at := slices.IndexFunc(t.copies, func(c copyOf) bool { return c.Instance == instance })
+	if at < 0 {
+		return nil, fmt.Errorf("connect to %s: this deployment has no such instance", instance)
+	}
+	config, err := t.connConfig(t.copies[at:at+1], client, "")
+	if err != nil {
+		return nil, err
+	}
+	config.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notice(n) }
+	return pgx.ConnectConfig(ctx, config)
+}
+
 // query asks one copy, whether it is a primary or not.
 func query[R any](ctx context.Context, t *Target, what string, c copyOf, sql string, scan pgx.RowToFunc[R], args ...any) ([]R, error) {
 	return probe(ctx, t, what, c.Instance, func(ctx context.Context) ([]R, error) {
