@@ -306,6 +306,11 @@ func (r *run) judge(caseID string) (verdict.Verdict, error) {
 	if err != nil {
 		return verdict.Verdict{}, err
 	}
+	if slices.ContainsFunc(v.Findings, func(f verdict.Finding) bool { return f.Picture != "" }) {
+		if err := r.court.Draw(caseID, r.dir); err != nil {
+			r.log.Error("draw", "case", caseID, "error", err)
+		}
+	}
 	r.say("      %s in %s: %s", v.Outcome, seconds(v.Took), v.Summary())
 	return v, nil
 }

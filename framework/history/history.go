@@ -90,6 +90,9 @@ type OpKind string
 const (
 	OpWrite OpKind = "write"
 	OpRead  OpKind = "read"
+	// OpSet and OpGet are of a register: a single value that is overwritten.
+	OpSet OpKind = "set"
+	OpGet OpKind = "get"
 )
 
 // Outcome is what a client knows of its operation.
@@ -107,7 +110,9 @@ type Op struct {
 	Client  string        `json:"client"`
 	Shard   int           `json:"shard"`
 	Kind    OpKind        `json:"kind"`
-	ID      int64         `json:"id,omitempty"` // of the row it writes
+	ID      int64         `json:"id,omitempty"`    // of the row it writes, or reads
+	Key     string        `json:"key,omitempty"`   // of the register that it sets, or gets
+	Value   int64         `json:"value,omitempty"` // that it sets, or that it got
 	Took    time.Duration `json:"took"`
 	Outcome Outcome       `json:"outcome"`
 	Server  string        `json:"server,omitempty"`

@@ -42,3 +42,9 @@ type Table struct {
 	Name   string
 	Shards []int // shard numbers, by remainder
 }
+
+// Registers is a table of single values, in every shard, beside the table under test.
+const Registers = "cutset.registers"
+
+// CreateRegisters makes it.
+const CreateRegisters = "CREATE TABLE IF NOT EXISTS " + Registers + " (key text PRIMARY KEY, value bigint NOT NULL, reads bigint NOT NULL DEFAULT 0)"

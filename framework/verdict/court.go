@@ -69,3 +69,11 @@ func (c *Court) judge(e *Evidence) Verdict {
 	e.sort()
 	return e.judge()
 }
+
+// Draw makes the pictures that the case's findings name, in the run's directory.
+func (c *Court) Draw(caseID, dir string) error {
+	if e := c.byCase[caseID]; e != nil {
+		return e.draw(dir)
+	}
+	return fmt.Errorf("%w %s", ErrUnknownCase, caseID)
+}

@@ -22,8 +22,9 @@ type Evidence struct {
 	served       map[int]map[history.OpKind][]interval // operations that were served, by their end
 	tried        map[int][]interval                    // all of them
 	load         []loadSample
-	misdeeds     map[int]misdeeds            // by shard
-	samples      map[int]*testimony          // by shard
+	misdeeds     map[int]misdeeds   // by shard
+	samples      map[int]*testimony // by shard
+	registers    map[register][]access
 	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
 
 	rolesBefore, rolesAfter map[int]string
@@ -43,7 +44,7 @@ func newEvidence(r history.Record) *Evidence {
 		Case: r.Case, Planned: *r.Planned, began: r.At,
 		phases: map[history.PhaseName]time.Duration{},
 		served: map[int]map[history.OpKind][]interval{}, tried: map[int][]interval{},
-		misdeeds: map[int]misdeeds{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
+		misdeeds: map[int]misdeeds{}, registers: map[register][]access{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
 	}
 }
 
@@ -67,6 +68,10 @@ func (e *Evidence) add(r history.Record) {
 		e.testify(r)
 	case r.Op != nil:
 		op := interval{r.At, r.At + r.Op.Took}
+		if r.Op.Key != "" {
+			of := register{r.Op.Shard, r.Op.Key}
+			e.registers[of] = append(e.registers[of], access{r.Op, op})
+		}
 		e.tried[r.Op.Shard] = append(e.tried[r.Op.Shard], op)
 		if r.Op.Outcome != history.OK {
 			return

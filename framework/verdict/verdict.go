@@ -52,6 +52,7 @@ type Finding struct {
 	Instances []string      `json:"instances,omitempty"`
 	From      time.Duration `json:"from,omitempty"`
 	To        time.Duration `json:"to,omitempty"`
+	Picture   string        `json:"picture,omitempty"` // a file in the run's directory that shows it
 }
 
 // Verdict is what became of one case.
@@ -124,7 +125,7 @@ func Judge(records iter.Seq2[history.Record, error]) ([]Verdict, error) {
 
 func (e *Evidence) judge() Verdict {
 	v := Verdict{Case: e.Case, Outcome: Pass, Findings: []Finding{}, Began: e.began, Took: e.ended - e.began}
-	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, available, unavailable, recovered, bite, traffic, steps} {
+	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, consistent, available, unavailable, recovered, bite, traffic, steps} {
 		v.Findings = append(v.Findings, judge(e)...)
 	}
 	v.Notes = e.claims()
@@ -142,7 +143,7 @@ func (e *Evidence) judge() Verdict {
 // rank orders findings: proof of data lost or mixed up first, then what makes the rest doubtful, then the rest.
 func rank(f Finding) int {
 	switch {
-	case f.Outcome == Fail && slices.Contains([]string{durability, splitBrain}, f.Judge):
+	case f.Outcome == Fail && slices.Contains([]string{durability, splitBrain, consistency}, f.Judge):
 		return 0
 	case f.Outcome == Indeterminate:
 		return 1

@@ -21,13 +21,18 @@ import (
 type Profile struct {
 	Writers, Readers int           // per shard
 	Every            time.Duration // one operation per client
+	Registers        int           // per shard, and so many clients that set and get all of them
+	RegisterEvery    time.Duration // one operation per such client
 	Deadline         time.Duration // of one operation, on a connection
 	Connect          time.Duration // to find the primary
 }
 
 // Default is light enough for two cores, and dense enough to see an outage of a few tenths of a second.
 func Default() Profile {
-	return Profile{Writers: 2, Readers: 1, Every: 40 * time.Millisecond, Deadline: time.Second, Connect: 3 * time.Second}
+	return Profile{
+		Writers: 2, Readers: 1, Every: 40 * time.Millisecond, Registers: 2, RegisterEvery: 100 * time.Millisecond,
+		Deadline: time.Second, Connect: 3 * time.Second,
+	}
 }
 
 // rowsPerClient is how many rows a client may write in one case: each has its own range of row numbers.
@@ -39,6 +44,7 @@ type Clients struct {
 	profile Profile
 	record  *history.Recorder
 	ranges  atomic.Int64
+	values  atomic.Int64 // of registers: no two are the same
 }
 
 // New returns the clients of a run.
@@ -80,8 +86,9 @@ func (c *Clients) Start(ctx context.Context, caseID string) *Traffic {
 			} else {
 				cl.row = (c.ranges.Add(1) - 1) * rowsPerClient
 			}
-			traffic.done.Go(func() { cl.work(ctx) })
+			traffic.done.Go(func() { cl.work(ctx, c.profile.Every) })
 		}
+		c.startRegisters(ctx, traffic, caseID, shard)
 	}
 	return traffic
 }
@@ -111,13 +118,16 @@ type client struct {
 	idOf    func(row int64) int64
 	row     int64 // the next to write
 	served  *served
+	keys    []string // of registers
+	turn    int      // operations on them
+	seek    int      // how often it looked for the primary anew
 
 	conn   *pgx.Conn
 	notice string // what the server said beside its last answer
 }
 
-func (c *client) work(ctx context.Context) {
-	tick := time.NewTicker(c.clients.profile.Every)
+func (c *client) work(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	defer c.disconnect(ctx)
 	for {
@@ -135,6 +145,9 @@ func (c *client) work(ctx context.Context) {
 func (c *client) once(ctx context.Context) {
 	began := time.Now()
 	op := history.Op{Client: fmt.Sprintf("s%d-%s-%d", c.shard, c.kind, c.number), Shard: c.shard, Kind: c.kind}
+	if len(c.keys) > 0 {
+		c.chooseRegister(ctx, &op)
+	}
 	sent, err := c.try(ctx, &op)
 	switch {
 	case err == nil && c.notice == "":
@@ -167,7 +180,7 @@ func (c *client) try(ctx context.Context, op *history.Op) (sent bool, err error)
 	c.notice = ""
 	if c.conn == nil {
 		within, cancel := context.WithTimeout(ctx, c.clients.profile.Connect)
-		c.conn, err = c.clients.target.Connect(within, c.shard, c.number, func(n *pgconn.Notice) { c.notice = n.Message })
+		c.conn, err = c.clients.target.Connect(within, c.shard, c.number+c.seek, func(n *pgconn.Notice) { c.notice = n.Message })
 		cancel()
 		if err != nil {
 			return false, err
@@ -176,6 +189,9 @@ func (c *client) try(ctx context.Context, op *history.Op) (sent bool, err error)
 	op.Server = c.conn.PgConn().Conn().RemoteAddr().String()
 	within, cancel := context.WithTimeout(ctx, c.clients.profile.Deadline)
 	defer cancel()
+	if op.Key != "" {
+		return true, c.tryRegister(within, op)
+	}
 	if op.Kind == history.OpWrite {
 		op.ID = c.idOf(c.row)
 		c.row++

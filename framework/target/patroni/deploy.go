@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/cutset-dev/cutset/framework/target"
 )
 
 // paused is the key of Patroni's dynamic configuration that `patronictl pause` sets.
@@ -113,8 +115,11 @@ func (t *Target) schema(shard int) string {
 		CREATE TABLE cutset.%[4]s (id bigint NOT NULL CHECK (id %% %[5]d = %[6]d), at timestamptz NOT NULL DEFAULT clock_timestamp());
 		CREATE INDEX ON cutset.%[4]s (id);
 		GRANT SELECT, INSERT ON cutset.%[4]s TO %[1]s;
+		%[7]s;
+		GRANT SELECT, INSERT, UPDATE ON %[8]s TO %[1]s;
 		COMMIT;`,
-		client, t.passwords[client], strings.Join(rows, ", "), table.Name, len(table.Shards), remainder)
+		client, t.passwords[client], strings.Join(rows, ", "), table.Name, len(table.Shards), remainder,
+		target.CreateRegisters, target.Registers)
 }
 
 // wait tries until the check passes or the context ends; the error says what was seen last.
