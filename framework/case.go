@@ -48,6 +48,7 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 	sampling, stopSampling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSampling()
 	go r.recordLoad(sampling)
+	go workload.Pulse(sampling, r.record)
 	k.begin()
 	k.traffic = r.clients.Start(ctx, c.ID)
 	stopObserver := workload.Observe(context.WithoutCancel(ctx), r.target, r.commands, r.record, c.ID)

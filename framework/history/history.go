@@ -31,6 +31,7 @@ type Record struct {
 	Roles   *Roles        `json:"roles,omitempty"`
 	Audit   *Audit        `json:"audit,omitempty"`
 	Sample  *Sample       `json:"sample,omitempty"`
+	Lapse   *Lapse        `json:"lapse,omitempty"`
 	Command any           `json:"command,omitempty"` // an attempt of the executor
 	Alert   any           `json:"alert,omitempty"`   // a command that was given up
 }
@@ -131,6 +132,24 @@ type Fault struct {
 // stretches at that moment, 1 on an idle host.
 type Load struct {
 	Factor float64 `json:"factor"`
+}
+
+// LapseKind is what the harness noticed of itself.
+type LapseKind string
+
+// The lapses.
+const (
+	Stall   LapseKind = "stall"   // all of it stood still
+	Jump    LapseKind = "jump"    // the wall clock moved against the monotonic one
+	Dropped LapseKind = "dropped" // a look of the observer waited too long for its turn, or had none
+)
+
+// Lapse is something for which the harness is to blame, and nobody else.
+type Lapse struct {
+	Kind LapseKind     `json:"kind"`
+	Took time.Duration `json:"took"`           // how long it stood still, or a look waited, from Record.At on
+	By   time.Duration `json:"by,omitempty"`   // how far the clock jumped
+	Node string        `json:"node,omitempty"` // at which the observer did not look
 }
 
 // Roles says who is primary of which shard.

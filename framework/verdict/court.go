@@ -22,6 +22,7 @@ type Court struct {
 	byCase map[string]*Evidence
 	writes ledger
 	load   []loadSample
+	lapses []lapse
 }
 
 // NewCourt returns a court that has heard nothing.
@@ -33,6 +34,9 @@ func NewCourt() *Court {
 func (c *Court) Hear(r history.Record) error {
 	if r.Load != nil {
 		c.load = append(c.load, loadSample{r.At, r.Load.Factor})
+	}
+	if r.Lapse != nil {
+		c.lapses = append(c.lapses, lapse{*r.Lapse, interval{r.At, r.At + r.Lapse.Took}})
 	}
 	if r.Planned != nil {
 		if c.byCase[r.Case] != nil {
@@ -65,7 +69,7 @@ func (c *Court) Verdict(caseID string) (Verdict, error) {
 }
 
 func (c *Court) judge(e *Evidence) Verdict {
-	e.load = c.load
+	e.load, e.lapses = c.load, c.lapses
 	e.sort()
 	return e.judge()
 }

@@ -17,17 +17,23 @@ type Evidence struct {
 
 	began, ended time.Duration
 	phases       map[history.PhaseName]time.Duration
-	problems     []history.Phase
+	problems     []step
 	faults       []history.Fault
 	served       map[int]map[history.OpKind][]interval // operations that were served, by their end
 	tried        map[int][]interval                    // all of them
 	load         []loadSample
+	lapses       []lapse
 	misdeeds     map[int]misdeeds   // by shard
 	samples      map[int]*testimony // by shard
 	registers    map[register][]access
 	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
 
 	rolesBefore, rolesAfter map[int]string
+}
+
+type step struct {
+	history.Phase
+	at time.Duration
 }
 
 type interval struct{ from, to time.Duration }
@@ -55,7 +61,7 @@ func (e *Evidence) add(r history.Record) {
 	}
 	switch {
 	case r.Phase != nil && r.Phase.Problem != "":
-		e.problems = append(e.problems, *r.Phase)
+		e.problems = append(e.problems, step{*r.Phase, r.At})
 	case r.Phase != nil:
 		e.phases[r.Phase.Name] = r.At
 	case r.Fault != nil:

@@ -24,6 +24,7 @@ func steps(e *Evidence) (found []Finding) {
 		f := Finding{Judge: course, Outcome: Indeterminate, Blame: Blame(p.Blame), Message: fmt.Sprintf("%s: %s", p.Name, p.Problem)}
 		if f.Blame == Product {
 			f.Outcome = Fail
+			f = e.excuse(f, interval{e.phases[history.Healed], p.at}, perhapsBy)
 		}
 		found = append(found, f)
 	}
@@ -114,7 +115,8 @@ func available(e *Evidence) (found []Finding) {
 				message = fmt.Sprintf("shard %d must stay available, and never served a %s again until the heal: %s without (%s load-normalized, budget %s)",
 					shard, kind, seconds(gap.length()), seconds(e.normalize(gap)), seconds(e.Planned.Budget.Outage))
 			}
-			found = append(found, Finding{Judge: availability, Outcome: Fail, Blame: Product, Shard: shard, Message: message})
+			f := Finding{Judge: availability, Outcome: Fail, Blame: Product, Shard: shard, Message: message}
+			found = append(found, e.excuse(f, gap, e.normalize(gap)-e.Planned.Budget.Outage))
 		}
 	}
 	return found
@@ -144,6 +146,7 @@ func unavailable(e *Evidence) (found []Finding) {
 			case e.normalize(settling) > e.Planned.Budget.Settle:
 				f.Message = fmt.Sprintf("shard %d must be unavailable, and served %d %ss, the last %s after the fault bit (%s allowed)",
 					shard, served, kind, seconds(settling.length()), seconds(e.Planned.Budget.Settle))
+				f = e.excuse(f, settling, e.normalize(settling)-e.Planned.Budget.Settle)
 			case window.to-last < quietAtLeast:
 				f.Outcome, f.Blame = Indeterminate, Harness
 				f.Message = fmt.Sprintf("the fault was held too short to tell that shard %d serves no %ss", shard, kind)
@@ -169,11 +172,12 @@ func recovered(e *Evidence) (found []Finding) {
 			if gap == window {
 				what = fmt.Sprintf("never served a %s", kind)
 			}
-			found = append(found, Finding{
+			f := Finding{
 				Judge: recovery, Outcome: Fail, Blame: Product, Shard: shard,
 				Message: fmt.Sprintf("shard %d %s for %s after the heal (%s load-normalized, budget %s)",
 					shard, what, seconds(gap.length()), seconds(e.normalize(gap)), seconds(e.Planned.Budget.Outage)),
-			})
+			}
+			found = append(found, e.excuse(f, gap, e.normalize(gap)-e.Planned.Budget.Outage))
 		}
 	}
 	return found

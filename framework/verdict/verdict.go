@@ -128,7 +128,7 @@ func (e *Evidence) judge() Verdict {
 	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, consistent, available, unavailable, recovered, bite, traffic, steps} {
 		v.Findings = append(v.Findings, judge(e)...)
 	}
-	v.Notes = e.claims()
+	v.Notes = append(e.claims(), e.ownFaults()...)
 	// What was lost or mixed up was, however the case went; anything else means little after a problem of our own.
 	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return rank(a) - rank(b) })
 	if len(v.Findings) > 0 {

@@ -77,6 +77,7 @@ func (w *watch) work(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		asked := w.record.Now()
 		sample, err := executor.Do(ctx, w.commands, executor.Command[history.Record]{
 			Name: "look who accepts writes", Class: "probe", Target: w.instance,
 			Run: func(ctx context.Context, _ executor.Attempt) (history.Record, error) { return w.look(ctx), nil },
@@ -85,7 +86,10 @@ func (w *watch) work(ctx context.Context) {
 			return // the end of the case cut it short
 		}
 		if err != nil {
-			sample = history.Record{Sample: &history.Sample{Error: err.Error()}}
+			sample = history.Record{At: w.record.Now(), Sample: &history.Sample{Error: err.Error()}}
+		}
+		if waited := sample.At - asked; waited > lookEvery {
+			w.record.Add(history.Record{At: asked, Case: w.caseID, Lapse: &history.Lapse{Kind: history.Dropped, Took: waited, Node: w.instance}})
 		}
 		sample.Case, sample.Sample.Instance, sample.Sample.Shard = w.caseID, w.instance, w.shard
 		w.record.Add(sample)
