@@ -36,7 +36,13 @@ func Default() Profile {
 }
 
 // rowsPerClient is how many rows a client may write in one case: each has its own range of row numbers.
-const rowsPerClient = 1 << 20
+const rowsPerClient = 1 << 16
+
+// firstRange is the first of a run's ranges: as many as tenths of seconds have passed. In a table that earlier runs wrote to, rows that
+// have the same number would look like writes that were applied twice.
+func firstRange() int64 {
+	return int64(time.Since(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) / (100 * time.Millisecond))
+}
 
 // Clients hands out row numbers over a whole run and starts the clients of each case.
 type Clients struct {
@@ -49,7 +55,9 @@ type Clients struct {
 
 // New returns the clients of a run.
 func New(t target.Target, profile Profile, record *history.Recorder) *Clients {
-	return &Clients{target: t, profile: profile, record: record}
+	c := &Clients{target: t, profile: profile, record: record}
+	c.ranges.Store(firstRange())
+	return c
 }
 
 // Traffic is the clients of one case, at work until Stop.
