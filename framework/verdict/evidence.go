@@ -41,6 +41,9 @@ type interval struct{ from, to time.Duration }
 func (i interval) length() time.Duration { return i.to - i.from }
 
 type loadSample struct {
+// common is what two intervals have in common; its length is negative when that is nothing.
+func (i interval) common(o interval) interval { return interval{max(i.from, o.from), min(i.to, o.to)} }
+
 	at     time.Duration
 	factor float64
 }
@@ -129,13 +132,24 @@ func (e *Evidence) recovery(shard int, kind history.OpKind) (interval, bool) {
 	return interval{healed, e.ended}, false
 }
 
-// normalize shortens an interval by how short the host was of resources meanwhile: each sample's
-// factor holds until the next.
+// normalize shortens an interval by how short the host was of resources meanwhile. How short it was while the harness stood still, nobody
+// knows: that counts in full.
 func (e *Evidence) normalize(i interval) time.Duration {
 	var total float64
 	at, factor := i.from, 1.0
 	next, _ := slices.BinarySearchFunc(e.load, i.from, func(s loadSample, at time.Duration) int { return cmp.Compare(s.at, at+1) })
 	if next > 0 {
+	normalized := e.weighted(i)
+	for _, l := range e.lapses {
+		if both := l.common(i); l.Kind == history.Stall && both.length() > 0 {
+			normalized += both.length() - e.weighted(both)
+		}
+	}
+	return normalized
+}
+
+// weighted divides an interval by the load: each sample's factor holds until the next.
+func (e *Evidence) weighted(i interval) time.Duration {
 		factor = e.load[next-1].factor
 	}
 	for _, sample := range e.load[next:] {

@@ -23,7 +23,7 @@ type lapse struct {
 func (e *Evidence) excuse(f Finding, during interval, missedBy time.Duration) Finding {
 	var stood, jumped time.Duration
 	for _, l := range e.lapses {
-		both := interval{max(l.from, during.from), min(l.to, during.to)}
+		both := l.common(during)
 		switch {
 		case both.length() < 0:
 		case l.Kind == history.Stall:

@@ -8,6 +8,19 @@ import (
 	"github.com/cutset-dev/cutset/framework/history"
 )
 
+// How loaded the host was while the harness stood still, nobody knows.
+func TestAStallIsNotLoadNormalized(t *testing.T) {
+	st := healthy()
+	st.load = 4
+	st.edit = func(rs []history.Record) []history.Record {
+		return append([]history.Record{{At: 3 * s, Lapse: &history.Lapse{Kind: history.Stall, Took: 4 * s}}}, rs...)
+	}
+	want := 4*s + 3*s/4 // of 7 s
+	if got := judge(t, st).Shards[0].OutageNormalized; (got - want).Abs() > 100*time.Millisecond {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestHarnessIsInnocent(t *testing.T) {
 	away := func(st *story) { st.down[1] = [][2]time.Duration{{2 * s, 12900 * time.Millisecond}} } // 10.9 s of 10 s
 	lost := func(st *story) { st.lose = []int64{1<<32 + 15} }

@@ -117,7 +117,7 @@ func (e *Evidence) overlaps(shard int, is func(sample) bool) []overlap {
 	var all []overlap
 	for i, a := range tenures {
 		for _, b := range tenures[i+1:] {
-			o := overlap{interval{max(a.from, b.from), min(a.to, b.to)}, a, b}
+			o := overlap{a.common(b.interval), a, b}
 			if a.instance == b.instance || o.length() <= 0 {
 				continue
 			}

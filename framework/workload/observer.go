@@ -16,8 +16,8 @@ import (
 
 const (
 	lookEvery  = 250 * time.Millisecond
-	lookAgain  = time.Second // after one that got no answer, which held one of the executor's slots for so long
-	lookNoMore = time.Second // for one
+	lookAgain  = time.Second // after one that got no answer, which held one of the executor's slots to the end
+	lookNoMore = 500 * time.Millisecond
 	whoAreYou  = `SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off',
 		coalesce(CASE WHEN pg_is_in_recovery() THEN (SELECT received_tli FROM pg_stat_wal_receiver)
 			ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int END, 0)`
