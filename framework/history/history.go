@@ -94,6 +94,9 @@ const (
 	// OpSet and OpGet are of a register: a single value that is overwritten.
 	OpSet OpKind = "set"
 	OpGet OpKind = "get"
+	// OpTransfer moves an amount between two accounts, and OpSum adds them all up.
+	OpTransfer OpKind = "transfer"
+	OpSum      OpKind = "sum"
 )
 
 // Outcome is what a client knows of its operation.
@@ -113,7 +116,7 @@ type Op struct {
 	Kind    OpKind        `json:"kind"`
 	ID      int64         `json:"id,omitempty"`    // of the row it writes, or reads
 	Key     string        `json:"key,omitempty"`   // of the register that it sets, or gets
-	Value   int64         `json:"value,omitempty"` // that it sets, or that it got
+	Value   int64         `json:"value,omitempty"` // that it sets or got; an amount, a sum
 	Took    time.Duration `json:"took"`
 	Outcome Outcome       `json:"outcome"`
 	Server  string        `json:"server,omitempty"`

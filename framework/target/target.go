@@ -43,8 +43,17 @@ type Table struct {
 	Shards []int // shard numbers, by remainder
 }
 
-// Registers is a table of single values, in every shard, beside the table under test.
-const Registers = "cutset.registers"
+// The tables of every shard beside the table under test.
+const (
+	Registers = "cutset.registers" // single values, by key
+	Accounts  = "cutset.accounts"  // NumAccounts balances, by id from 1
+)
 
-// CreateRegisters makes it.
-const CreateRegisters = "CREATE TABLE IF NOT EXISTS " + Registers + " (key text PRIMARY KEY, value bigint NOT NULL, reads bigint NOT NULL DEFAULT 0)"
+// NumAccounts is how many accounts each shard has.
+const NumAccounts = 4
+
+// CreateBeside makes those tables, and the accounts, where they are missing.
+const CreateBeside = `
+	CREATE TABLE IF NOT EXISTS ` + Registers + ` (key text PRIMARY KEY, value bigint NOT NULL, reads bigint NOT NULL DEFAULT 0);
+	CREATE TABLE IF NOT EXISTS ` + Accounts + ` (id int PRIMARY KEY, balance bigint NOT NULL);
+	INSERT INTO ` + Accounts + ` SELECT id, 1000 FROM generate_series(1, 4) id ON CONFLICT DO NOTHING`

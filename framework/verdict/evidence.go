@@ -26,6 +26,7 @@ type Evidence struct {
 	misdeeds     map[int]misdeeds   // by shard
 	samples      map[int]*testimony // by shard
 	registers    map[register][]access
+	sums         map[int][]access            // of all accounts, by shard
 	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
 
 	rolesBefore, rolesAfter map[int]string
@@ -40,10 +41,10 @@ type interval struct{ from, to time.Duration }
 
 func (i interval) length() time.Duration { return i.to - i.from }
 
-type loadSample struct {
 // common is what two intervals have in common; its length is negative when that is nothing.
 func (i interval) common(o interval) interval { return interval{max(i.from, o.from), min(i.to, o.to)} }
 
+type loadSample struct {
 	at     time.Duration
 	factor float64
 }
@@ -53,7 +54,7 @@ func newEvidence(r history.Record) *Evidence {
 		Case: r.Case, Planned: *r.Planned, began: r.At,
 		phases: map[history.PhaseName]time.Duration{},
 		served: map[int]map[history.OpKind][]interval{}, tried: map[int][]interval{},
-		misdeeds: map[int]misdeeds{}, registers: map[register][]access{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
+		misdeeds: map[int]misdeeds{}, registers: map[register][]access{}, sums: map[int][]access{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
 	}
 }
 
@@ -80,6 +81,9 @@ func (e *Evidence) add(r history.Record) {
 		if r.Op.Key != "" {
 			of := register{r.Op.Shard, r.Op.Key}
 			e.registers[of] = append(e.registers[of], access{r.Op, op})
+		}
+		if r.Op.Kind == history.OpSum && r.Op.Outcome == history.OK {
+			e.sums[r.Op.Shard] = append(e.sums[r.Op.Shard], access{r.Op, op})
 		}
 		e.tried[r.Op.Shard] = append(e.tried[r.Op.Shard], op)
 		if r.Op.Outcome != history.OK {
@@ -135,10 +139,6 @@ func (e *Evidence) recovery(shard int, kind history.OpKind) (interval, bool) {
 // normalize shortens an interval by how short the host was of resources meanwhile. How short it was while the harness stood still, nobody
 // knows: that counts in full.
 func (e *Evidence) normalize(i interval) time.Duration {
-	var total float64
-	at, factor := i.from, 1.0
-	next, _ := slices.BinarySearchFunc(e.load, i.from, func(s loadSample, at time.Duration) int { return cmp.Compare(s.at, at+1) })
-	if next > 0 {
 	normalized := e.weighted(i)
 	for _, l := range e.lapses {
 		if both := l.common(i); l.Kind == history.Stall && both.length() > 0 {
@@ -150,6 +150,10 @@ func (e *Evidence) normalize(i interval) time.Duration {
 
 // weighted divides an interval by the load: each sample's factor holds until the next.
 func (e *Evidence) weighted(i interval) time.Duration {
+	var total float64
+	at, factor := i.from, 1.0
+	next, _ := slices.BinarySearchFunc(e.load, i.from, func(s loadSample, at time.Duration) int { return cmp.Compare(s.at, at+1) })
+	if next > 0 {
 		factor = e.load[next-1].factor
 	}
 	for _, sample := range e.load[next:] {

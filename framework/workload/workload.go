@@ -23,6 +23,7 @@ type Profile struct {
 	Every            time.Duration // one operation per client
 	Registers        int           // per shard, and so many clients that set and get all of them
 	RegisterEvery    time.Duration // one operation per such client
+	TransferEvery    time.Duration // one transfer or sum of the shard's one client that makes them
 	Deadline         time.Duration // of one operation, on a connection
 	Connect          time.Duration // to find the primary
 }
@@ -30,7 +31,7 @@ type Profile struct {
 // Default is light enough for two cores, and dense enough to see an outage of a few tenths of a second.
 func Default() Profile {
 	return Profile{
-		Writers: 2, Readers: 1, Every: 40 * time.Millisecond, Registers: 2, RegisterEvery: 100 * time.Millisecond,
+		Writers: 2, Readers: 1, Every: 40 * time.Millisecond, Registers: 2, RegisterEvery: 100 * time.Millisecond, TransferEvery: 200 * time.Millisecond,
 		Deadline: time.Second, Connect: 3 * time.Second,
 	}
 }
@@ -97,6 +98,8 @@ func (c *Clients) Start(ctx context.Context, caseID string) *Traffic {
 			traffic.done.Go(func() { cl.work(ctx, c.profile.Every) })
 		}
 		c.startRegisters(ctx, traffic, caseID, shard)
+		bank := &client{clients: c, caseID: caseID, shard: shard, kind: "bank", served: s}
+		traffic.done.Go(func() { bank.work(ctx, c.profile.TransferEvery) })
 	}
 	return traffic
 }
@@ -127,7 +130,7 @@ type client struct {
 	row     int64 // the next to write
 	served  *served
 	keys    []string // of registers
-	turn    int      // operations on them
+	turn    int      // operations on them, or on accounts
 	seek    int      // how often it looked for the primary anew
 
 	conn   *pgx.Conn
@@ -153,8 +156,11 @@ func (c *client) work(ctx context.Context, every time.Duration) {
 func (c *client) once(ctx context.Context) {
 	began := time.Now()
 	op := history.Op{Client: fmt.Sprintf("s%d-%s-%d", c.shard, c.kind, c.number), Shard: c.shard, Kind: c.kind}
-	if len(c.keys) > 0 {
+	switch {
+	case len(c.keys) > 0:
 		c.chooseRegister(ctx, &op)
+	case c.kind == "bank":
+		c.chooseTransfer(&op)
 	}
 	sent, err := c.try(ctx, &op)
 	switch {
@@ -197,14 +203,17 @@ func (c *client) try(ctx context.Context, op *history.Op) (sent bool, err error)
 	op.Server = c.conn.PgConn().Conn().RemoteAddr().String()
 	within, cancel := context.WithTimeout(ctx, c.clients.profile.Deadline)
 	defer cancel()
-	if op.Key != "" {
+	switch op.Kind {
+	case history.OpSet, history.OpGet:
 		return true, c.tryRegister(within, op)
-	}
-	if op.Kind == history.OpWrite {
+	case history.OpTransfer, history.OpSum:
+		return true, c.tryTransfer(within, op)
+	case history.OpWrite:
 		op.ID = c.idOf(c.row)
 		c.row++
 		_, err = c.conn.Exec(within, "INSERT INTO "+c.table+" (id) VALUES ($1)", op.ID)
 		return true, err
+	case history.OpRead:
 	}
 	c.served.mu.Lock()
 	op.ID = c.served.acked

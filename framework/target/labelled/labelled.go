@@ -106,7 +106,7 @@ func (t *Target) Deploy(ctx context.Context) error {
 			CREATE SCHEMA IF NOT EXISTS cutset;
 			CREATE TABLE IF NOT EXISTS cutset.%s (id bigint NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp());
 			CREATE INDEX IF NOT EXISTS cutset_by_id ON cutset.%[1]s (id);
-			%s;`, pgx.Identifier{t.table}.Sanitize(), target.CreateRegisters), pgx.QueryExecModeSimpleProtocol)
+			%s;`, pgx.Identifier{t.table}.Sanitize(), target.CreateBeside), pgx.QueryExecModeSimpleProtocol)
 		if err = errors.Join(err, conn.Close(ctx)); err != nil {
 			return fmt.Errorf("make table cutset.%s on shard %d: %w", t.table, i+1, err)
 		}
