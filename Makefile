@@ -7,7 +7,7 @@ ARGS      ?=
 N         ?= 1
 I         ?= 1
 INTO      ?= _output/merged
-export DOCKER
+export DOCKER PATRONI
 
 RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspath $(PLACEMENT))) $(ARGS)
 LINT         := _output/bin/golangci-lint

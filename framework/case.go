@@ -81,7 +81,7 @@ func (k *caseRun) begin() {
 		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic},
 	}
 	if k.kind.Settles {
-		planned.Budget.Settle = settle
+		planned.Budget.Settle = k.backend().settle
 	}
 	k.record.Add(history.Record{Case: k.ID, Planned: planned})
 	k.reached(history.Started)
@@ -221,7 +221,7 @@ func (k *caseRun) each(ctx context.Context, class, what string, do func(context.
 func (k *caseRun) hold(ctx context.Context) {
 	began := time.Now()
 	available := slices.DeleteFunc(slices.Clone(k.run.plan.Shards), func(shard int) bool { return slices.Contains(k.Unavailable, shard) })
-	_ = k.wait(ctx, max(k.config.hold, k.config.outage, settle)+2*time.Second, "what was predicted", func(context.Context) error {
+	_ = k.wait(ctx, max(k.config.hold, k.config.outage, k.backend().settle)+2*time.Second, "what was predicted", func(context.Context) error {
 		if held := time.Since(began); held < k.config.hold {
 			return fmt.Errorf("held for %s", seconds(held))
 		}

@@ -32,15 +32,12 @@ type config struct {
 	allowSharedNodes                             bool
 }
 
-// The defaults fit two cores and the default timers of the Patroni target: a failover takes 5 to 9 seconds there.
+// The defaults fit two cores; those that depend on the provider are with its backend.
 const (
 	defaultLevels      = "machine,instance"
 	defaultBudgetCases = 14
-	defaultHold        = 9 * time.Second
-	defaultOutage      = 15 * time.Second
 	defaultRedundancy  = 60 * time.Second
-	settle             = 8 * time.Second // for a machine that is cut off to notice
-	minimumTraffic     = 15              // operations of each kind and shard before a fault
+	minimumTraffic     = 15 // operations of each kind and shard before a fault
 )
 
 var settings config
@@ -73,8 +70,8 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.IntVar(&c.budgetCases, "budget-cases", 0, "do at most so many cases (default: the suite's, or "+fmt.Sprint(defaultBudgetCases)+")")
 	flags.DurationVar(&c.budgetTime, "budget-time", 0, "do at most so many cases as fit: 25 s each on embedded machines, 50 s on kind (default: 7m, on kind 14m)")
 	flags.IntVar(&c.maxSize, "max-size", 0, "fail at most so many nodes together (default: the suite's, or any)")
-	flags.DurationVar(&c.hold, "hold", defaultHold, "how long a fault lasts, at least")
-	flags.DurationVar(&c.outage, "budget-outage", defaultOutage, "how long a shard may be away where it must stay available, load-normalized")
+	flags.DurationVar(&c.hold, "hold", 0, "how long a fault lasts, at least (default: 9s, on Kubernetes 30s)")
+	flags.DurationVar(&c.outage, "budget-outage", 0, "how long a shard may be away where it must stay available, load-normalized (default: 15s, on Kubernetes 45s)")
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
 	flags.StringVar(&c.shard, "shard", "", "do only the `i/n`-th part of the plan; see `cutset merge`")
@@ -107,6 +104,9 @@ func (c config) with(s Suite) config {
 	c.kinds = cmp.Or(c.kinds, strings.Join(s.Kinds, ","))
 	c.budgetCases = cmp.Or(c.budgetCases, s.BudgetCases, defaultBudgetCases)
 	c.maxSize = cmp.Or(c.maxSize, s.MaxSize)
+	backend := backends[c.provider]
+	c.hold, c.outage = cmp.Or(c.hold, backend.hold), cmp.Or(c.outage, backend.outage)
+	c.budgetTime = cmp.Or(c.budgetTime, backend.budgetTime)
 	return c
 }
 

@@ -26,6 +26,8 @@ type backend struct {
 	provide                   func(ctx context.Context, r *run, where placement.Placement) error
 	setUpLimit, tearDownLimit time.Duration
 	budgetTime, eachCase      time.Duration // what a plan reckons with
+	hold, outage              time.Duration // defaults of the flags
+	settle                    time.Duration // for a machine that is cut off to notice
 	replay                    string        // what comes before a case's id in the command that does it again
 }
 
@@ -33,14 +35,19 @@ var backends = map[string]backend{
 	"embedded": {
 		provide: provideEmbedded, setUpLimit: 2 * time.Minute, tearDownLimit: 20 * time.Second,
 		budgetTime: 7 * time.Minute, eachCase: 25 * time.Second, replay: "make run CASE=",
+		// A failover takes 5 to 9 seconds with the default placement's timers.
+		hold: 9 * time.Second, outage: 15 * time.Second, settle: 8 * time.Second,
 	},
 	"kind": {
 		provide: provideKind, setUpLimit: 8 * time.Minute, tearDownLimit: 2 * time.Minute,
 		budgetTime: 14 * time.Minute, eachCase: 50 * time.Second, replay: "make kind CASE=",
+		// A failover takes 20 to 24 seconds, most of it the least time to live that Patroni 4 takes.
+		hold: 30 * time.Second, outage: 45 * time.Second, settle: 30 * time.Second,
 	},
 	"existing": {
 		provide: provideExisting, setUpLimit: 2 * time.Minute, tearDownLimit: 20 * time.Second,
-		budgetTime: 14 * time.Minute, eachCase: 50 * time.Second, replay: "go test ./suites/... -provider=existing (with your flags) -case=",
+		budgetTime: 14 * time.Minute, eachCase: 50 * time.Second, hold: 30 * time.Second, outage: 45 * time.Second, settle: 30 * time.Second,
+		replay: "go test ./suites/... -provider=existing (with your flags) -case=",
 	},
 }
 

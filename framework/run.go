@@ -271,7 +271,7 @@ func (r *run) makePlan() (plan.Plan, error) {
 	}
 	return plan.Make(r.topology, plan.Spec{
 		Suite: r.suite.Name, Seed: r.config.seed, Levels: r.levels(), Kinds: list(r.config.kinds), Only: r.config.caseID,
-		MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: cmp.Or(r.config.budgetTime, r.backend().budgetTime),
+		MaxSize: r.config.maxSize, MaxCases: r.config.budgetCases, MaxTime: r.config.budgetTime,
 		EachCase: r.backend().eachCase, Unsupported: r.cluster.Unsupported,
 	})
 }
@@ -292,7 +292,9 @@ func (r *run) tearDown(ctx context.Context) {
 	var errs []error
 	if r.cluster != nil {
 		if logs, ok := r.cluster.(provider.LogExporter); ok && r.failed() {
-			errs = append(errs, logs.ExportLogs(ctx, filepath.Join(r.own("logs", ""), "nodes")))
+			if err := logs.ExportLogs(ctx, filepath.Join(r.own("logs", ""), "nodes")); err != nil {
+				r.log.Warn("not all logs of the nodes could be exported", "error", err)
+			}
 		}
 		errs = append(errs, r.cluster.Close(ctx))
 	}

@@ -108,9 +108,18 @@ func (p *pods) apply(ctx context.Context, name string, values map[string]any) er
 // start implements [substrate]: the controllers have started all copies already.
 func (p *pods) start(context.Context, copyOf) error { return nil }
 
+// least are the shortest timers that Patroni 4 takes, in seconds. It would replace shorter ones, and say so in its log only.
+var least = map[string]int{"ttl": 20, "loop_wait": 2, "retry_timeout": 3}
+
 // configure writes Patroni's configuration for all copies of a shard; what differs between them is in their environment.
 func (p *pods) configure(shard, members int) ([]byte, error) {
 	config := p.common(shard, members)
+	dynamic := section(section(config, "bootstrap"), "dcs")
+	for name, seconds := range least {
+		if given, ok := dynamic[name].(float64); !ok || given < float64(seconds) {
+			dynamic[name] = seconds
+		}
+	}
 	config["kubernetes"] = map[string]any{
 		"use_endpoints": false, "scope_label": "cluster-name", "role_label": "role", "labels": map[string]any{"application": "cutset"},
 	}
