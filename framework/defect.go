@@ -159,8 +159,10 @@ type meddledNode struct {
 	meddler meddler
 }
 
-func (n meddledNode) Crash(ctx context.Context) error  { return n.meddler.injects(ctx, n.Node.Crash) }
-func (n meddledNode) Hang(ctx context.Context) error   { return n.meddler.injects(ctx, n.Node.Hang) }
+func (n meddledNode) Crash(ctx context.Context) error { return n.meddler.injects(ctx, n.Node.Crash) }
+
+func (n meddledNode) Hang(ctx context.Context) error { return n.meddler.injects(ctx, n.Node.Hang) }
+
 func (n meddledNode) Resume(ctx context.Context) error { return n.meddler.heals(ctx, n.Node.Resume) }
 func (n meddledNode) Start(ctx context.Context) error  { return n.meddler.heals(ctx, n.Node.Start) }
 
