@@ -13,7 +13,7 @@ RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspa
 LINT         := _output/bin/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run plan kind kind-test node-image shard merge test bench soak lint fmt heal clean
+.PHONY: help setup run plan kind kind-test node-image shard merge test selftest bench soak lint fmt heal clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,9 @@ test: ## the project's own tests, and one short run of a suite
 	go test -race -shuffle=on -timeout=5m ./executor/... ./faultcalc/... ./framework/...
 	CUTSET_WORLD=loopback go test -count=1 ./framework/provider/embedded
 	go test -count=1 -timeout=5m -v ./suites/example
+
+selftest: setup ## give targets, clients and the harness one defect each, and see that it is caught; N=10 times each
+	CUTSET_SELFTEST=1 go test -count=1 -timeout=6h -v ./suites/selftest -repeat=$(N) $(ARGS)
 
 bench: ## benchmarks of the calculation and of the executor, and the executor beside its peers
 	go test -run='^$$' -bench=. -benchmem -cpu=1,2 ./faultcalc ./executor ./executor/resource
