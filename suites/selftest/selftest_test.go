@@ -3,7 +3,7 @@
 // target has to be green.
 //
 //	make selftest                                   # every defect once
-//	make selftest N=10 ARGS=-run=/replay-write      # one of them ten times
+//	make selftest N=10 ARGS=-run=/replays           # one of them ten times
 package selftest
 
 import (
