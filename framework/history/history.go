@@ -32,6 +32,8 @@ type Record struct {
 	Audit   *Audit        `json:"audit,omitempty"`
 	Sample  *Sample       `json:"sample,omitempty"`
 	Lapse   *Lapse        `json:"lapse,omitempty"`
+	Event   *Event        `json:"event,omitempty"`
+	Shrunk  *Shrunk       `json:"shrunk,omitempty"`
 	Command any           `json:"command,omitempty"` // an attempt of the executor
 	Alert   any           `json:"alert,omitempty"`   // a command that was given up
 }
@@ -51,6 +53,10 @@ type Planned struct {
 	Shards      []int    `json:"shards"`      // all
 	Unavailable []int    `json:"unavailable"` // the ones that must not serve while the fault is active
 	Budget      Budget   `json:"budget"`
+	// Of is the id of the case that this one is the Repeat-th of Repeats runs of; "" where it is the only one.
+	Of      string `json:"of,omitempty"`
+	Repeat  int    `json:"repeat,omitempty"`
+	Repeats int    `json:"repeats,omitempty"`
 }
 
 // Budget bounds what a target may take.
@@ -170,6 +176,40 @@ type Sample struct {
 	Timeline int           `json:"timeline,omitempty"`
 	Accepted bool          `json:"accepted,omitempty"` // it acknowledged the observer's own write
 	Error    string        `json:"error,omitempty"`
+}
+
+// EventName is what a server's own log tells of a change of primaries.
+type EventName string
+
+// The events.
+const (
+	Locked   EventName = "locked"   // the instance's supervisor took the leader's lock
+	Promoted EventName = "promoted" // its server left recovery
+	Demoted  EventName = "demoted"  // its supervisor gave the lead up
+)
+
+// Event is a line of a server's log, or of its supervisor's. Record.At is when it happened, by the log's own clock.
+type Event struct {
+	Instance string    `json:"instance"`
+	Shard    int       `json:"shard"`
+	Name     EventName `json:"name"`
+	Text     string    `json:"text"` // the line
+}
+
+// Shrunk is what came of failing parts of a failed case's fault set.
+type Shrunk struct {
+	Nodes []string `json:"nodes"` // the smallest set found that still fails
+	Case  string   `json:"case"`  // id of the case that fails them
+	Tried []Tried  `json:"tried"` // in order
+	Ended string   `json:"ended"` // why nothing smaller was tried
+}
+
+// Tried is one part.
+type Tried struct {
+	Case    string   `json:"case"`
+	Nodes   []string `json:"nodes"`
+	Outcome string   `json:"outcome"` // of the case's verdict
+	Seen    string   `json:"seen"`    // the verdict in words
 }
 
 // Audit is what a shard holds at the end of a case, of everything that was written in the run.

@@ -33,6 +33,9 @@ type Case struct {
 	Class       faultcalc.Class        `json:"class"`
 	Why         string                 `json:"why"`
 	Sentence    string                 `json:"sentence"`
+	// Of is the id of the case in the plan that this one is the Repeat-th run of; "" where it is the only one.
+	Of     string `json:"of,omitempty"`
+	Repeat int    `json:"repeat,omitempty"`
 }
 
 // Control is the kind of the case in which nothing fails.

@@ -19,9 +19,11 @@ import (
 // Outcome is what a verdict comes to.
 type Outcome string
 
-// The outcomes. Indeterminate is not green: the case has to be run again.
+// The outcomes. Slower: everything was as predicted, but slower than the stated limit allows; it fails no run, and decides its fault
+// set as a pass does. Indeterminate is not green: the case has to be run again.
 const (
 	Pass          Outcome = "pass"
+	Slower        Outcome = "slower"
 	Fail          Outcome = "fail"
 	Indeterminate Outcome = "indeterminate"
 )
@@ -39,7 +41,7 @@ const (
 // Finding is something that a judge holds against a case.
 type Finding struct {
 	Judge string `json:"judge"`
-	// Outcome is Fail or Indeterminate.
+	// Outcome is Slower, Fail or Indeterminate.
 	Outcome Outcome `json:"outcome"`
 	Blame   Blame   `json:"blame"`
 	Shard   int     `json:"shard,omitempty"`
@@ -64,6 +66,8 @@ type Verdict struct {
 	Notes    []string      `json:"notes,omitempty"` // evidence that is held against nobody
 	Began    time.Duration `json:"began"`           // since the start of the run, in nanoseconds
 	Took     time.Duration `json:"took"`
+	// Shrunk is the smallest part of the fault set that still fails, where that was looked for.
+	Shrunk *history.Shrunk `json:"shrunk,omitempty"`
 }
 
 // Shard is what clients saw of one shard in a case. Durations are in nanoseconds.
@@ -83,6 +87,32 @@ type Shard struct {
 	// Intervals without a served write, and without a served read.
 	WriteOutages *Outages `json:"writeOutages,omitempty"`
 	ReadOutages  *Outages `json:"readOutages,omitempty"`
+	// Failover is nil where no other instance took over, or nobody's log says when.
+	Failover *Failover `json:"failover,omitempty"`
+	// Latency is nil where too few writes were served to tell.
+	Latency *Latency `json:"latency,omitempty"`
+}
+
+// Failover is how a shard came back while its fault was active, in phases: each lasts from the end of the one before. Durations are in
+// nanoseconds, and raw; Total is their sum, and TotalNormalized the same in load-normalized time.
+type Failover struct {
+	From    string        `json:"from"`    // the primary before
+	To      string        `json:"to"`      // and after
+	Detect  time.Duration `json:"detect"`  // from the injection until the successor's supervisor took the leader's lock
+	Promote time.Duration `json:"promote"` // until its server had left recovery
+	Serve   time.Duration `json:"serve"`   // until it acknowledged a client's first write
+
+	Total           time.Duration `json:"total"`
+	TotalNormalized time.Duration `json:"totalNormalized"`
+	// Redundancy is the time from the heal until every copy was in place again; 0 where that was not reached.
+	Redundancy time.Duration `json:"redundancy"`
+}
+
+// Latency compares how long served writes took before the fault and, outages apart, while it was active: the 90th percentile of each,
+// load-normalized, in nanoseconds.
+type Latency struct {
+	Before time.Duration `json:"before"`
+	During time.Duration `json:"during"`
 }
 
 // FailedOver tells whether another instance became the shard's primary.
