@@ -78,7 +78,7 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 func (k *caseRun) begin() {
 	planned := &history.Planned{
 		Kind: k.Kind, Level: string(k.Level), Nodes: k.Nodes, Shards: k.plan.Shards, Unavailable: k.Unavailable,
-		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic},
+		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic, Slowdown: k.config.slowdown},
 	}
 	if k.kind.Settles {
 		planned.Budget.Settle = k.backend().settle

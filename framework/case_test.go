@@ -125,7 +125,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestBadConfiguration(t *testing.T) {
-	for _, args := range [][]string{{"-provider=aws"}, {"-world=flat"}, {"-hold=-1s"}, {"-budget-cases=-1"}} {
+	for _, args := range [][]string{{"-provider=aws"}, {"-world=flat"}, {"-hold=-1s"}, {"-budget-cases=-1"}, {"-budget-slowdown=0"}, {"-budget-slowdown=-2"}, {"-budget-slowdown=NaN"}} {
 		var c config
 		flags := flag.NewFlagSet("", flag.ContinueOnError)
 		c.register(flags)

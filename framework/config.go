@@ -18,6 +18,7 @@ type config struct {
 	levels, kinds                              string
 	budgetCases, maxSize                       int
 	budgetTime, hold, outage, redundancy       time.Duration
+	slowdown                                   float64
 	seed                                       int64
 	planOnly                                   bool
 	seedDefect                                 string
@@ -37,6 +38,7 @@ const (
 	defaultLevels      = "machine,instance"
 	defaultBudgetCases = 14
 	defaultRedundancy  = 60 * time.Second
+	defaultSlowdown    = 5
 	minimumTraffic     = 15 // operations of each kind and shard before a fault
 )
 
@@ -73,6 +75,7 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.DurationVar(&c.hold, "hold", 0, "how long a fault lasts, at least (default: 9s, on Kubernetes 30s)")
 	flags.DurationVar(&c.outage, "budget-outage", 0, "how long a shard may be away where it must stay available, load-normalized (default: 15s, on Kubernetes 45s)")
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
+	flags.Float64Var(&c.slowdown, "budget-slowdown", defaultSlowdown, "by what `factor` writes may become slower where a shard must stay available, outages apart, before its verdict is slower")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
 	flags.StringVar(&c.shard, "shard", "", "do only the `i/n`-th part of the plan; see `cutset merge`")
 	flags.StringVar(&c.compare, "compare", "", "compare with the earlier run in this `directory`, in report.html")

@@ -61,10 +61,11 @@ type Planned struct {
 
 // Budget bounds what a target may take.
 type Budget struct {
-	Outage     time.Duration `json:"outage"`     // without service, where it is predicted to be available
-	Settle     time.Duration `json:"settle"`     // until it refuses, where it is predicted to be unavailable
-	Redundancy time.Duration `json:"redundancy"` // from the heal to all copies in place
-	Traffic    int           `json:"traffic"`    // operations of each kind that a shard serves before the fault
+	Outage     time.Duration `json:"outage"`             // without service, where it is predicted to be available
+	Settle     time.Duration `json:"settle"`             // until it refuses, where it is predicted to be unavailable
+	Redundancy time.Duration `json:"redundancy"`         // from the heal to all copies in place
+	Traffic    int           `json:"traffic"`            // operations of each kind that a shard serves before the fault
+	Slowdown   float64       `json:"slowdown,omitempty"` // by what factor writes may become slower, outages apart
 }
 
 // PhaseName names a step of a case, in the order of the constants.

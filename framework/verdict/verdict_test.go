@@ -41,7 +41,7 @@ func healthy() *story {
 			{Node: "m1", When: "healed"},
 		},
 		steps: map[history.PhaseName]time.Duration{
-			history.Started: 0, history.Steady: 2*s - 1, history.Inject: 2 * s, history.Bit: 3 * s,
+			history.Started: 1, history.Steady: 2*s - 1, history.Inject: 2 * s, history.Bit: 3 * s,
 			history.Heal: 13 * s, history.Healed: 14 * s, history.Redundant: 18 * s, history.Ended: 20 * s,
 		},
 		load: 1, every: 50 * time.Millisecond,

@@ -96,7 +96,7 @@ func merge(out io.Writer, output, into string, names []string) error {
 		return err
 	}
 	if bad := re.Counts.Fail + re.Counts.Indeterminate; bad > 0 || re.SetUpError != "" {
-		return fmt.Errorf("%d verdicts are not pass %s", bad, re.SetUpError)
+		return fmt.Errorf("%d verdicts are fail or indeterminate %s", bad, re.SetUpError)
 	}
 	return nil
 }
@@ -232,13 +232,13 @@ func recheck(_ context.Context, out io.Writer, dir string) error {
 		}
 		for _, v := range verdicts {
 			_, _ = fmt.Fprintf(out, "%-13s  %s: %s\n", v.Outcome, v.Case, v.Summary())
-			if v.Outcome != verdict.Pass {
+			if v.Outcome.Fails() {
 				bad++
 			}
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d verdicts are not pass", bad)
+		return fmt.Errorf("%d verdicts are fail or indeterminate", bad)
 	}
 	return nil
 }
