@@ -25,6 +25,7 @@ type caseRun struct {
 	kind    fault.Kind
 	faults  map[string]fault.Fault // by node
 	traffic *workload.Traffic
+	began   time.Time
 }
 
 // runCase does the case and judges it. The steps are those of history.PhaseName; whatever stops
@@ -66,6 +67,7 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 	k.traffic.Stop()
 	stopObserver()
 	k.reached(history.Ended)
+	k.events(end)
 	for _, shard := range readable {
 		if err := r.audit(end, c.ID, shard); err != nil {
 			r.log.Error("audit", "case", c.ID, "error", err)
@@ -83,6 +85,7 @@ func (k *caseRun) begin() {
 	if k.kind.Settles {
 		planned.Budget.Settle = k.backend().settle
 	}
+	k.began = time.Now()
 	k.record.Add(history.Record{Case: k.ID, Planned: planned})
 	k.reached(history.Started)
 }
@@ -152,6 +155,17 @@ func (k *caseRun) primaries(ctx context.Context) {
 		k.log.Warn("primaries", "case", k.ID, "error", err)
 	}
 	k.record.Add(history.Record{Case: k.ID, Roles: &history.Roles{Primaries: primaries}})
+}
+
+// events records what the servers' own logs tell of changes of primaries in the case. Not to know is no problem of the case.
+func (k *caseRun) events(ctx context.Context) {
+	events, err := k.target.Events(ctx, k.began)
+	if err != nil {
+		k.log.Warn("not all logs tell of changes of primaries; phases of failovers may be missing", "case", k.ID, "error", err)
+	}
+	for _, e := range events {
+		k.record.Add(history.Record{At: k.record.Since(e.At), Case: k.ID, Event: &e.Event})
+	}
 }
 
 // breakAndHeal injects, holds and heals.

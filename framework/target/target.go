@@ -3,6 +3,7 @@ package target
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,6 +33,9 @@ type Target interface {
 	Instances(ctx context.Context) (map[string]int, error)
 	// ConnectTo opens a connection to one instance, whether it is a primary or not.
 	ConnectTo(ctx context.Context, instance string, notice func(*pgconn.Notice)) (*pgx.Conn, error)
+	// Events returns what the servers' own logs tell of changes of primaries since the moment, in order of time. Where
+	// some of them can't be read there is an error, and the events of the others.
+	Events(ctx context.Context, since time.Time) ([]Event, error)
 	// Table is the table under test.
 	Table() Table
 }

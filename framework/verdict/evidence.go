@@ -25,6 +25,7 @@ type Evidence struct {
 	lapses       []lapse
 	misdeeds     map[int]misdeeds   // by shard
 	samples      map[int]*testimony // by shard
+	events       []event
 	registers    map[register][]access
 	sums         map[int][]access            // of all accounts, by shard
 	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
@@ -60,7 +61,7 @@ func newEvidence(r history.Record) *Evidence {
 
 // add takes in what belongs to the case alone.
 func (e *Evidence) add(r history.Record) {
-	if r.Command == nil && r.Alert == nil { // those may come late
+	if r.Command == nil && r.Alert == nil && r.Event == nil { // those may come late, and an event has another clock
 		e.ended = max(e.ended, r.At)
 	}
 	switch {
@@ -76,6 +77,8 @@ func (e *Evidence) add(r history.Record) {
 		e.rolesAfter = r.Roles.Primaries
 	case r.Sample != nil:
 		e.testify(r)
+	case r.Event != nil:
+		e.events = append(e.events, event{*r.Event, r.At})
 	case r.Op != nil:
 		op := interval{r.At, r.At + r.Op.Took}
 		if r.Op.Key != "" {

@@ -16,7 +16,7 @@ const (
 	// Writes that it takes to tell. Where they are slow, few of them are served in the time that a fault is held.
 	enoughBefore, enoughDuring = 30, 10
 	// notSlow is what no write is called slow for: on a busy host of two cores, healthy ones take that long now and then.
-	notSlow = 100 * time.Millisecond
+	notSlow = 50 * time.Millisecond
 )
 
 // slower: a shard that must stay available serves its writes, outages apart, about as fast as before the fault.

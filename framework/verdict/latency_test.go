@@ -42,12 +42,12 @@ func TestSlower(t *testing.T) {
 		message string
 	}{
 		{"as fast as before", withLatency(4*ms, 4*ms, 4*ms), nil, Pass, ""},
-		{"slower", withLatency(4*ms, 300*ms, 300*ms), nil, Slower, "shard 1 was available but slower: nine of ten writes took up to 300 ms while the fault was active, and up to 4 ms before it (load-normalized, limit 100 ms: 5 times that, and no less than 100 ms)"},
-		{"slower, and fast enough", withLatency(4*ms, 90*ms, 90*ms), nil, Pass, ""},
+		{"slower", withLatency(4*ms, 300*ms, 300*ms), nil, Slower, "shard 1 was available but slower: nine of ten writes took up to 300 ms while the fault was active, and up to 4 ms before it (load-normalized, limit 50 ms: 5 times that, and no less than 50 ms)"},
+		{"slower, and fast enough", withLatency(4*ms, 45*ms, 45*ms), nil, Pass, ""},
 		{"slower, and was slow before", withLatency(70*ms, 340*ms, 340*ms), nil, Pass, ""},
 		{"more than so many times slower", withLatency(70*ms, 360*ms, 360*ms), nil, Slower, "limit 350 ms"},
 		{"slower for half of the time", withLatency(4*ms, 4*ms, 300*ms), nil, Slower, "300 ms"},
-		{"slower, on a busy host", withLatency(4*ms, 300*ms, 300*ms), func(st *story) { st.load = 4 }, Pass, ""},
+		{"slower, on a busy host", withLatency(4*ms, 300*ms, 300*ms), func(st *story) { st.load = 8 }, Pass, ""},
 		{"slower, without a limit", withLatency(4*ms, 300*ms, 300*ms), func(st *story) { st.budget.Slowdown = 0 }, Pass, ""},
 		{"slower only before an outage", withLatency(4*ms, 300*ms, 4*ms), func(st *story) { st.down[1] = [][2]time.Duration{{9 * s, 11 * s}} }, Pass, ""},
 		{"slower, and too few writes to tell", withLatency(4*ms, 300*ms, 300*ms), func(st *story) { st.down[1] = [][2]time.Duration{{4 * s, 12600 * ms}} }, Pass, ""},

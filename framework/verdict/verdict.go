@@ -193,7 +193,7 @@ func (e *Evidence) shard(number int) Shard {
 		Number: number, Predicted: "available", PrimaryBefore: e.rolesBefore[number], PrimaryAfter: e.rolesAfter[number],
 		Acked: len(e.servedBy(number, history.OpWrite)), Reads: len(e.servedBy(number, history.OpRead)),
 		WriteOutages: e.outages(number, history.OpWrite), ReadOutages: e.outages(number, history.OpRead),
-		Latency: e.latency(number),
+		Failover: e.failover(number), Latency: e.latency(number),
 	}
 	if slices.Contains(e.Planned.Unavailable, number) {
 		s.Predicted = "unavailable"
