@@ -101,6 +101,9 @@ const (
 	// OpSet and OpGet are of a register: a single value that is overwritten.
 	OpSet OpKind = "set"
 	OpGet OpKind = "get"
+	// OpAppend and OpList are of a list: a value is added at its end, and all of it is returned.
+	OpAppend OpKind = "append"
+	OpList   OpKind = "list"
 	// OpTransfer moves an amount between two accounts, and OpSum adds them all up.
 	OpTransfer OpKind = "transfer"
 	OpSum      OpKind = "sum"
@@ -122,8 +125,9 @@ type Op struct {
 	Shard   int           `json:"shard"`
 	Kind    OpKind        `json:"kind"`
 	ID      int64         `json:"id,omitempty"`    // of the row it writes, or reads
-	Key     string        `json:"key,omitempty"`   // of the register that it sets, or gets
-	Value   int64         `json:"value,omitempty"` // that it sets or got; an amount, a sum
+	Key     string        `json:"key,omitempty"`   // of the register that it sets or gets, or of the list
+	Value   int64         `json:"value,omitempty"` // that it sets, got or appends; an amount, a sum
+	Items   []int64       `json:"items,omitempty"` // of the list that it got
 	Took    time.Duration `json:"took"`
 	Outcome Outcome       `json:"outcome"`
 	Server  string        `json:"server,omitempty"`

@@ -50,6 +50,7 @@ type Table struct {
 // The tables of every shard beside the table under test.
 const (
 	Registers = "cutset.registers" // single values, by key
+	Lists     = "cutset.lists"     // lists of values, by key
 	Accounts  = "cutset.accounts"  // NumAccounts balances, by id from 1
 )
 
@@ -59,5 +60,6 @@ const NumAccounts = 4
 // CreateBeside makes those tables, and the accounts, where they are missing.
 const CreateBeside = `
 	CREATE TABLE IF NOT EXISTS ` + Registers + ` (key text PRIMARY KEY, value bigint NOT NULL, reads bigint NOT NULL DEFAULT 0);
+	CREATE TABLE IF NOT EXISTS ` + Lists + ` (key text PRIMARY KEY, items bigint[] NOT NULL, reads bigint NOT NULL DEFAULT 0);
 	CREATE TABLE IF NOT EXISTS ` + Accounts + ` (id int PRIMARY KEY, balance bigint NOT NULL);
 	INSERT INTO ` + Accounts + ` SELECT id, 1000 FROM generate_series(1, 4) id ON CONFLICT DO NOTHING`

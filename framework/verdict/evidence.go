@@ -26,7 +26,7 @@ type Evidence struct {
 	misdeeds     map[int]misdeeds   // by shard
 	samples      map[int]*testimony // by shard
 	events       []event
-	registers    map[register][]access
+	objects      map[object][]access
 	sums         map[int][]access            // of all accounts, by shard
 	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
 
@@ -55,7 +55,7 @@ func newEvidence(r history.Record) *Evidence {
 		Case: r.Case, Planned: *r.Planned, began: r.At,
 		phases: map[history.PhaseName]time.Duration{},
 		served: map[int]map[history.OpKind][]interval{}, tried: map[int][]interval{},
-		misdeeds: map[int]misdeeds{}, registers: map[register][]access{}, sums: map[int][]access{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
+		misdeeds: map[int]misdeeds{}, objects: map[object][]access{}, sums: map[int][]access{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
 	}
 }
 
@@ -81,9 +81,9 @@ func (e *Evidence) add(r history.Record) {
 		e.events = append(e.events, event{*r.Event, r.At})
 	case r.Op != nil:
 		op := interval{r.At, r.At + r.Op.Took}
-		if r.Op.Key != "" {
-			of := register{r.Op.Shard, r.Op.Key}
-			e.registers[of] = append(e.registers[of], access{r.Op, op})
+		if c := classOf(r.Op.Kind); c != nil {
+			of := object{c, r.Op.Shard, r.Op.Key}
+			e.objects[of] = append(e.objects[of], access{r.Op, op})
 		}
 		if r.Op.Kind == history.OpSum && r.Op.Outcome == history.OK {
 			e.sums[r.Op.Shard] = append(e.sums[r.Op.Shard], access{r.Op, op})
