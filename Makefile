@@ -7,13 +7,14 @@ ARGS      ?=
 N         ?= 1
 I         ?= 1
 INTO      ?= _output/merged
+DIR       ?=
 export DOCKER PATRONI
 
 RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspath $(PLACEMENT))) $(ARGS)
 LINT         := _output/bin/golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run plan kind kind-test node-image shard merge test selftest bench soak lint fmt heal clean
+.PHONY: help setup run plan kind kind-test node-image shard merge recheck test selftest bench soak lint fmt heal clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,7 +35,10 @@ kind: ## run the suites on a Kubernetes cluster made for the run; DOCKER=install
 	node=$$(hack/node-image) && database=$$(hack/database-image) && \
 	go test -vet=off -count=1 -p=1 -timeout=60m -v $(SUITE) -provider=kind -node-image=$$node -database-image=$$database $(RUN_FLAGS)
 
-kind-test: ## the project's own tests that need a Kubernetes cluster: every kind of fault, and commands in pods
+kind-recheck: ## judge a saved run again, without a database, and compare with what it said; DIR=<run id or directory>
+	@go run ./framework/cmd/cutset recheck $(DIR)
+
+test: ## the project's own tests that need a Kubernetes cluster: every kind of fault, and commands in pods
 	@hack/docker-up
 	node=$$(hack/node-image) && database=$$(hack/database-image) && \
 	go test -count=1 -timeout=20m -v -bench=. -benchtime=50x ./framework/provider/kind -node-image=$$node -database-image=$$database
@@ -48,6 +52,9 @@ shard: ## do the I-th of N parts of the plan on a cluster of its own, as a job o
 
 merge: ## make one report, in INTO, of the runs of all shards; RUNS="<id> <id> ..."
 	@go run ./framework/cmd/cutset merge $(INTO) $(RUNS)
+
+recheck: ## judge a saved run again, without a database, and compare with what it said; DIR=<run id or directory>
+	@go run ./framework/cmd/cutset recheck $(DIR)
 
 test: ## the project's own tests, and one short run of a suite
 	@hack/setup --race

@@ -1,6 +1,7 @@
 package framework
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -59,12 +60,17 @@ func (c config) check() error {
 	if !(c.slowdown > 0) { // nor NaN
 		return fmt.Errorf("-budget-slowdown=%g: write a factor above 0, as 5", c.slowdown)
 	}
+	if len(c.quantiles) > 0 && c.repeat < 2 {
+		return errors.New("-budget-quantiles is about the repeats of a case; give -repeat as well, as -repeat=10")
+	}
 	for _, d := range []struct {
 		flag  string
 		value int64
 	}{
 		{"budget-cases", int64(c.budgetCases)},
 		{"max-size", int64(c.maxSize)},
+		{"repeat", int64(c.repeat)},
+		{"budget-shrink", int64(c.budgetShrink)},
 		{"budget-time", int64(c.budgetTime)},
 		{"hold", int64(c.hold)},
 		{"budget-outage", int64(c.outage)},
