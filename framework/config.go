@@ -21,7 +21,7 @@ type config struct {
 	provider, world, placement, caseID, output string
 	levels, kinds                              string
 	budgetCases, maxSize, repeat, budgetShrink int
-	shrink                                     bool
+	shrink, restorePrimaries                   bool
 	quantiles                                  quantiles
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
@@ -82,6 +82,7 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
 	flags.IntVar(&c.repeat, "repeat", 1, "do the whole plan so many times; the budgets of cases and of time are for each")
 	flags.Var(&c.quantiles, "budget-quantiles", "with -repeat: `budgets` of the quantiles of a case's outages, load-normalized, as p50=8s,p90=12s")
+	flags.BoolVar(&c.restorePrimaries, "restore-primaries", true, "before each case, make the first primaries primaries again, where the target can be told to; a case then does not depend on the failovers before")
 	flags.BoolVar(&c.shrink, "shrink", false, "when a case fails, look for the smallest part of its fault set that still does")
 	flags.IntVar(&c.budgetShrink, "budget-shrink", defaultShrink, "do at most so many cases to shrink one")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
