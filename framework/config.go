@@ -23,6 +23,7 @@ type config struct {
 	budgetCases, maxSize, repeat, budgetShrink int
 	shrink, restorePrimaries                   bool
 	quantiles                                  quantiles
+	matter                                     []string // flags that were given and matter to what becomes of a case
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
 	planOnly                                   bool
@@ -91,6 +92,18 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.planFile, "plan-file", "", "do the cases of this plan.json `file`, if the topology is still that one")
 	flags.StringVar(&c.seedDefect, "seed-defect", "", "give the run's harness a `defect`, which its verdicts must notice: "+defectNames())
 	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
+}
+
+// given takes note of the flags that were set, and that a case has to be done again with to come to the same.
+func (c *config) given(flags *flag.FlagSet) {
+	matters := []string{
+		"budget-outage", "budget-quantiles", "budget-redundancy", "budget-slowdown", "hold", "repeat", "restore-primaries", "seed", "seed-defect", "world",
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if slices.Contains(matters, f.Name) {
+			c.matter = append(c.matter, "-"+f.Name+"="+f.Value.String())
+		}
+	})
 }
 
 // fromEnvironment sets every flag of ours that the environment names. It comes before the command line is parsed.
