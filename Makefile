@@ -35,10 +35,7 @@ kind: ## run the suites on a Kubernetes cluster made for the run; DOCKER=install
 	node=$$(hack/node-image) && database=$$(hack/database-image) && \
 	go test -vet=off -count=1 -p=1 -timeout=60m -v $(SUITE) -provider=kind -node-image=$$node -database-image=$$database $(RUN_FLAGS)
 
-kind-recheck: ## judge a saved run again, without a database, and compare with what it said; DIR=<run id or directory>
-	@go run ./framework/cmd/cutset recheck $(DIR)
-
-test: ## the project's own tests that need a Kubernetes cluster: every kind of fault, and commands in pods
+kind-test: ## the project's own tests that need a Kubernetes cluster: every kind of fault, and commands in pods
 	@hack/docker-up
 	node=$$(hack/node-image) && database=$$(hack/database-image) && \
 	go test -count=1 -timeout=20m -v -bench=. -benchtime=50x ./framework/provider/kind -node-image=$$node -database-image=$$database

@@ -21,8 +21,9 @@ type config struct {
 	provider, world, placement, caseID, output string
 	levels, kinds                              string
 	budgetCases, maxSize, repeat, budgetShrink int
-	shrink                                     bool
+	shrink, restorePrimaries                   bool
 	quantiles                                  quantiles
+	matter                                     []string // flags that were given and matter to what becomes of a case
 	budgetTime, hold, outage, redundancy       time.Duration
 	slowdown                                   float64
 	seed                                       int64
@@ -85,6 +86,7 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.Float64Var(&c.slowdown, "budget-slowdown", defaultSlowdown, "by what `factor` writes may become slower where a shard must stay available, outages apart, before its verdict is slower")
 	flags.IntVar(&c.repeat, "repeat", 1, "do the whole plan so many times; the budgets of cases and of time are for each")
 	flags.Var(&c.quantiles, "budget-quantiles", "with -repeat: `budgets` of the quantiles of a case's outages, load-normalized, as p50=8s,p90=12s")
+	flags.BoolVar(&c.restorePrimaries, "restore-primaries", true, "before each case, make the first primaries primaries again, where the target can be told to; a case then does not depend on the failovers before")
 	flags.BoolVar(&c.shrink, "shrink", false, "when a case fails, look for the smallest part of its fault set that still does")
 	flags.IntVar(&c.budgetShrink, "budget-shrink", defaultShrink, "do at most so many cases to shrink one")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
@@ -93,6 +95,18 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.planFile, "plan-file", "", "do the cases of this plan.json `file`, if the topology is still that one")
 	flags.StringVar(&c.seedDefect, "seed-defect", "", "give the run's harness a `defect`, which its verdicts must notice: "+defectNames())
 	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
+}
+
+// given takes note of the flags that were set, and that a case has to be done again with to come to the same.
+func (c *config) given(flags *flag.FlagSet) {
+	matters := []string{
+		"budget-outage", "budget-quantiles", "budget-redundancy", "budget-slowdown", "hold", "repeat", "restore-primaries", "seed", "seed-defect", "world",
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if slices.Contains(matters, f.Name) {
+			c.matter = append(c.matter, "-"+f.Name+"="+f.Value.String())
+		}
+	})
 }
 
 // fromEnvironment sets every flag of ours that the environment names. It comes before the command line is parsed.
