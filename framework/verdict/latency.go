@@ -37,8 +37,8 @@ func slower(e *Evidence) (found []Finding) {
 		calm := e.calm(shard)
 		found = append(found, Finding{
 			Judge: latency, Outcome: Slower, Blame: Product, Shard: shard, From: calm.from, To: calm.to,
-			Message: fmt.Sprintf("shard %d was available but slower: nine of ten writes took up to %s while the fault was active, and up to %s before it (load-normalized, limit %s: %g times that, and no less than %s)",
-				shard, milliseconds(l.During), milliseconds(l.Before), milliseconds(limit), factor, milliseconds(notSlow)),
+			Message: fmt.Sprintf("shard %d was available but slower: nine of ten writes took up to %s while the fault was active, and up to %s before it (load-normalized, limit %s)",
+				shard, milliseconds(l.During), milliseconds(l.Before), milliseconds(limit)),
 		})
 	}
 	return found
