@@ -162,7 +162,12 @@ func TestSpoiltStories(t *testing.T) {
 		{"not healed", func(st *story) { st.faults[3].Active = true }, proof, Indeterminate, Harness, "still in force"},
 		{"nobody looked", func(st *story) { st.faults = nil }, proof, Indeterminate, Harness, "nobody looked"},
 		{"too little traffic", func(st *story) { st.every = 500 * time.Millisecond }, load, Indeterminate, Infrastructure, "fewer than the 10"},
-		{"nobody tried", func(st *story) { st.silent = true }, load, Indeterminate, Harness, "no client tried shard 2"},
+		{"nobody tried", func(st *story) { st.silent = true }, load, Indeterminate, Harness, "no client tried shard 2 while the fault was active"},
+		{"nobody tried afterwards", func(st *story) {
+			st.edit = func(rs []history.Record) []history.Record {
+				return slices.DeleteFunc(rs, func(r history.Record) bool { return r.Op != nil && r.Op.Shard == 1 && r.At > 13*s })
+			}
+		}, load, Indeterminate, Harness, "no client tried shard 1 after the heal"},
 		{"settled too late", func(st *story) { st.down[2] = [][2]time.Duration{{8 * s, 16 * s}}; st.budget.Settle = 4 * s }, availability, Fail, Product, "the last 5.0 s after the fault bit (4.0 s allowed)"},
 		{"held too short", func(st *story) { st.down[2] = [][2]time.Duration{{12 * s, 16 * s}}; st.budget.Settle = 10 * s }, availability, Indeterminate, Harness, "held too short"},
 		{"topology moved", func(st *story) {
