@@ -30,6 +30,10 @@ func TestRealLogs(t *testing.T) {
 		"patroni-3.0.2.log": {
 			"03:34:29.577 locked", "03:34:29.600 promoted", "03:34:48.281 demoted", "03:34:48.541 demoted",
 		},
+		"patroni-4.0.7.log": {
+			"04:20:14.285 locked", "04:20:14.713 promoted", "04:20:39.023 demoted", "04:20:39.023 demoted",
+			"04:20:49.792 demoted", "04:20:51.844 locked", "04:20:52.374 promoted",
+		},
 	} {
 		log, err := os.Open(filepath.Join("testdata", file))
 		if err != nil {
