@@ -32,6 +32,7 @@ const (
 	crashed  = "ha:crash:machine:m1+m3"
 	hung     = "ha:hang:machine:m1+m3"
 	isolated = "ha:isolate:machine:m1+m3"
+	orphaned = "ha:supervisor-kill:instance:s1-m1+s2-m2+s2-m3+s3-m4"
 	frozen   = "ha:server-hang:instance:s1-m1+s2-m2+s2-m3+s3-m4"
 )
 
