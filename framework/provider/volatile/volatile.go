@@ -23,10 +23,14 @@ import (
 // Writeback is how long written data is lost in a power cut, where nobody syncs it.
 const Writeback = 5 * time.Second
 
+// mostFiles are waited with at once: each takes a handle. With more of them everything is written back sooner.
+const mostFiles = 1000
+
 // Disk is the file system.
 type Disk struct {
-	mu   sync.Mutex
-	tail []write // the writes of late, in their order
+	mu    sync.Mutex
+	tail  []write // the writes of late, in their order
+	files int     // that are not safe
 }
 
 // write is what it takes to take one back.
@@ -100,7 +104,7 @@ func (d *Disk) forget(before time.Time) {
 	for old < len(d.tail) && d.tail[old].at.Before(before) {
 		if to := d.tail[old].to; !to.safe {
 			if to.writes--; to.writes == 0 {
-				to.settle()
+				d.settle(to)
 			}
 		}
 		old++
@@ -109,9 +113,10 @@ func (d *Disk) forget(before time.Time) {
 }
 
 // settle makes what was written to the file safe.
-func (u *unsynced) settle() {
+func (d *Disk) settle(u *unsynced) {
 	if u != nil && !u.safe {
 		u.safe = true
+		d.files--
 		_ = u.file.Close() // nothing was written through it
 	}
 }
@@ -151,6 +156,9 @@ func (n *node) Write(ctx context.Context, handle fs.FileHandle, data []byte, off
 func (n *node) remember(file *fs.LoopbackFile, length int, offset int64) error {
 	now := time.Now()
 	n.disk.forget(now.Add(-Writeback))
+	if n.disk.files >= mostFiles {
+		n.disk.forget(now)
+	}
 	if n.late == nil || n.late.safe {
 		fd, _ := file.PassthroughFd()
 		again, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDWR, 0)
@@ -158,6 +166,7 @@ func (n *node) remember(file *fs.LoopbackFile, length int, offset int64) error {
 			return err
 		}
 		n.late = &unsynced{file: again}
+		n.disk.files++
 	}
 	stat, err := n.late.file.Stat()
 	if err != nil {
@@ -177,7 +186,7 @@ func (n *node) remember(file *fs.LoopbackFile, length int, offset int64) error {
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
-	n.late.settle()
+	n.disk.settle(n.late)
 	return fs.OK
 }
 
@@ -186,7 +195,7 @@ func (n *node) Setattr(ctx context.Context, handle fs.FileHandle, in *fuse.SetAt
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
 	if _, sized := in.GetSize(); sized {
-		n.late.settle()
+		n.disk.settle(n.late)
 	}
 	return n.LoopbackNode.Setattr(ctx, handle, in, out)
 }
