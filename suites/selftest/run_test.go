@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -74,6 +75,7 @@ func (b binary) run(ctx context.Context, t *testing.T, s seeded) (o outcome) {
 	cmd := exec.CommandContext(ctx, string(b), append(s.flags(), "-test.timeout=10m", "-output=_output/selftest/"+name)...) //nolint:gosec // our own
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a terminal's Ctrl-C gets there once, from us
 	cmd.Dir = dir
 	// Nothing that a user has set makes it another run.
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "CUTSET_") })
