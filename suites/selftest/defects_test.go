@@ -56,13 +56,16 @@ var targets = []seeded{
 		want: want{outcome: "pass", says: "green"},
 	},
 	{name: "asynchronous replication, primary isolated", placement: "async", caseID: isolated, want: lost},
-	{name: "asynchronous replication, SIGSTOP of PostgreSQL", placement: "async", caseID: frozen, want: lost},
+	{
+		name: "asynchronous replication, SIGSTOP of PostgreSQL", placement: "asyncetcd3", caseID: frozen,
+		args: []string{"-budget-redundancy=20s"}, want: lost,
+	},
 	{
 		name: "Patroni 3.0.2 takes its lock back in etcd v3 after a freeze, in synchronous mode", placement: "etcd3", caseID: frozen,
 		args: []string{"-budget-redundancy=20s"}, want: lost,
 	},
 	{name: "commits acknowledged before they are flushed, crash", placement: "lazy", caseID: blackout, want: lost},
-	{name: "a power cut with fsync=off", placement: "nofsync", caseID: blackout, want: lost},
+	{name: "a power cut with fsync=off", placement: "nofsync", caseID: blackout, args: []string{"-budget-redundancy=20s"}, want: lost},
 	{
 		name: "a deposed primary that goes on writing", placement: "late", caseID: isolated,
 		want: want{
