@@ -109,7 +109,8 @@ func (d *Disk) forget(before time.Time) {
 		}
 		old++
 	}
-	d.tail = slices.Delete(d.tail, 0, old)
+	clear(d.tail[:old])
+	d.tail = d.tail[old:]
 }
 
 // settle makes what was written to the file safe.
