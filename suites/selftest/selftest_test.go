@@ -70,9 +70,9 @@ func TestSelftest(t *testing.T) {
 }
 
 // whole returns the time of the whole test: until an interrupt, or shortly before go test's own limit, after which nothing is printed.
-func whole(t *testing.T) (ctx context.Context, stop func()) {
+func whole(t *testing.T) (context.Context, context.CancelFunc) {
 	t.Helper()
-	ctx, stop = signal.NotifyContext(context.WithoutCancel(t.Context()), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(t.Context()), os.Interrupt, syscall.SIGTERM)
 	if deadline, ok := t.Deadline(); ok {
 		const toStop = 2 * time.Minute
 		limited, cancel := context.WithDeadline(ctx, deadline.Add(-toStop))
