@@ -5,6 +5,7 @@ PLACEMENT ?=
 RUN       ?=
 ARGS      ?=
 N         ?= 1
+P         ?= 1
 I         ?= 1
 INTO      ?= _output/merged
 DIR       ?=
@@ -59,8 +60,8 @@ test: ## the project's own tests, and one short run of a suite
 	CUTSET_WORLD=loopback go test -count=1 ./framework/provider/embedded
 	go test -count=1 -timeout=5m -v ./suites/example
 
-selftest: setup ## give targets, clients and the harness one defect each, and see that it is caught; N=10 times each
-	CUTSET_SELFTEST=1 go test -count=1 -timeout=6h -v ./suites/selftest -repeat=$(N) $(ARGS)
+selftest: setup ## give targets, clients and the harness one defect each, and see that it is caught; N=10 times each, P=2 side by side
+	CUTSET_SELFTEST=1 go test -count=1 -timeout=6h -v -parallel=$(P) ./suites/selftest -repeat=$(N) $(ARGS)
 
 bench: ## benchmarks of the calculation and of the executor, and the executor beside its peers
 	go test -run='^$$' -bench=. -benchmem -cpu=1,2 ./faultcalc ./executor ./executor/resource

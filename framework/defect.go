@@ -212,6 +212,10 @@ type meddledInstance struct {
 
 func (i meddledInstance) Server() provider.Node { return meddledNode{i.instance.Server(), i.meddler} }
 
+func (i meddledInstance) Supervisor() provider.Node {
+	return meddledNode{i.instance.Supervisor(), i.meddler}
+}
+
 // hasty is a target whose clients do not wait for their commits.
 type hasty struct{ target.Target }
 

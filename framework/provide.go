@@ -61,6 +61,7 @@ func (r *run) processName() string { return fmt.Sprintf("%s-%d", r.id, r.process
 func provideEmbedded(ctx context.Context, r *run, where placement.Placement) error {
 	cluster, err := embedded.Open(ctx, embedded.Options{
 		Run: r.processName(), Machines: where.AllMachines(), Logs: r.own("logs", ""), State: r.own("machines", ".json"),
+		Volatile: where.Disk == placement.Volatile,
 	})
 	if err != nil {
 		return err
@@ -73,6 +74,9 @@ func provideEmbedded(ctx context.Context, r *run, where placement.Placement) err
 func provideKind(ctx context.Context, r *run, where placement.Placement) error {
 	if where.AllowColocated {
 		return errors.New("the placement says allowColocated: copies of a shard on one node would have the same host port; use -provider=embedded")
+	}
+	if where.Disk != "" {
+		return fmt.Errorf("the placement says disk: %s, which nodes of kind don't have; use -provider=embedded", where.Disk)
 	}
 	config, err := fromRoot(r.config.kindConfig)
 	if err != nil {

@@ -31,7 +31,7 @@ type Kind struct {
 	Name  string
 	Level faultcalc.Level
 	// Down says that the node takes no part in anything until the heal. Where it is false, the fault passes by
-	// itself, and nothing that is predicted for failed nodes holds.
+	// itself, or leaves the node at work, and nothing that is predicted for failed nodes holds.
 	Down bool
 	// Settles says that the effect needs time to show: a node that is cut off from its peers goes on
 	// serving clients until it notices.
@@ -42,7 +42,7 @@ type Kind struct {
 
 // Kinds returns all fault kinds, in the order in which a plan prefers them.
 func Kinds() []Kind {
-	return []Kind{crash, hang, isolate, drain, kubeletStop, instanceCrash, instanceHang, serverHang, serverKill, podDelete}
+	return []Kind{crash, hang, isolate, drain, kubeletStop, instanceCrash, instanceHang, serverHang, serverKill, supervisorKill, podDelete}
 }
 
 // ByName returns the kind of that name at the level.

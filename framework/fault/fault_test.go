@@ -80,3 +80,39 @@ func TestByName(t *testing.T) {
 		}
 	}
 }
+
+// A dead supervisor alone is no proof: its server has to go on.
+func TestSupervisorKillLeavesTheServer(t *testing.T) {
+	c := cluster(t)
+	kind, err := fault.ByName(faultcalc.LevelInstance, "supervisor-kill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := kind.On(c, "s1-m1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	instance, err := c.Instance("s1-m1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := instance.Server().Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Inject(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := instance.Server().Observe(t.Context()); err != nil || after.Generation != before.Generation {
+		t.Errorf("the server was %s, and is %s, %v", before.Generation, after.Generation, err)
+	}
+	if err := instance.Crash(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if active, seen, err := f.Active(t.Context()); active || err != nil {
+		t.Error("active without a server: ", seen, err)
+	}
+	if err := f.Inject(t.Context()); err == nil {
+		t.Error("injected without a server")
+	}
+}

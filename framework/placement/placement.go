@@ -23,6 +23,8 @@ type Placement struct {
 	Shards   []Shard   `json:"shards"`
 	DCS      DCS       `json:"dcs"`
 	Patroni  Patroni   `json:"patroni"`
+	// Disk is what the machines' disks do in a crash: keep what was written, or, Volatile, lose what was not synced.
+	Disk string `json:"disk,omitempty"`
 	// AllowColocated lets a shard have several copies on one machine, which is then a single point of failure.
 	AllowColocated bool `json:"allowColocated,omitempty"`
 }
@@ -64,6 +66,9 @@ const (
 	Etcd  = "etcd"  // v2: compares before it swaps
 	Etcd3 = "etcd3" // v3
 )
+
+// Volatile is a kind of disk.
+const Volatile = "volatile"
 
 // DCS is the distributed configuration store, on machines of its own.
 type DCS struct {
@@ -158,6 +163,9 @@ func (p Placement) validate() error {
 				bad("shard %d has two copies on machine %s; they would fail together, so take another machine, or write allowColocated: true", s.Number, m)
 			}
 		}
+	}
+	if p.Disk != "" && p.Disk != Volatile {
+		bad("disk %q: write %s, or leave it out", p.Disk, Volatile)
 	}
 	p.validateDCS(machines, checkName, bad)
 	return errors.Join(problems...)

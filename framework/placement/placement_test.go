@@ -31,6 +31,7 @@ func TestProblemsSayWhatToWrite(t *testing.T) {
 		{"bad name", "{name: m2}", "{name: M_2}", "lower-case"},
 		{"dcs on a machine that fails", "[d1]", "[m1]", "a machine of its own"},
 		{"dcs nowhere", "[d1]", "[]", "dcs has no machines"},
+		{"disk", "dcs:", "disk: full, dcs:", "write volatile"},
 		{"dcs api", "{machines: [d1]}", "{machines: [d1], api: zookeeper}", "write etcd or etcd3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

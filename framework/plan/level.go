@@ -89,7 +89,7 @@ func (l *level) candidates(s stage) iter.Seq[Case] {
 	}
 }
 
-// pairs says which fault sets a stage has with which kinds. A kind that passes by itself decides nothing about its set: each
+// pairs says which fault sets a stage has with which kinds. A kind that takes nothing down decides nothing about its set: each
 // comes first, with a set that would be a cut, and then leaves the first passes to the kinds that decide.
 func (l *level) pairs(s stage) iter.Seq2[faultcalc.FaultSet, fault.Kind] {
 	deciding := slices.DeleteFunc(slices.Clone(l.kinds), func(k fault.Kind) bool { return !k.Down })
@@ -131,11 +131,11 @@ func (l *level) caseOf(set faultcalc.FaultSet, kind fault.Kind) Case {
 	switch {
 	case len(set.Nodes) == 0:
 		c.Kind = Control
-	case !kind.Down: // it passes by itself, so nothing stays down
+	case !kind.Down: // it passes by itself, or leaves its nodes at work: nothing stays down
 		none, _ := l.model.SetOf()
 		status := l.model.Status(none)
 		c.Predict, c.Unavailable = status.Availability, status.UnavailableShards()
-		c.Why = "the fault passes by itself, so whatever it hits must come back; the set is " + string(set.Class)
+		c.Why = "the fault takes nothing down for good, so whatever it hits must serve on or come back; the set is " + string(set.Class)
 	}
 	if c.Unavailable == nil {
 		c.Unavailable = []int{}

@@ -77,6 +77,9 @@ type Instance interface {
 	// Server is the database server alone, without its supervisor. It has no Start: bringing the
 	// server back is the supervisor's work.
 	Server() Node
+	// Supervisor is the rest of the instance, which looks after the server. It can be crashed with the server running on, and started
+	// again beside it; that is, where nothing else ends with it.
+	Supervisor() Node
 }
 
 // LabelsOf returns the failure domains that the machine itself tells, or nil where only a placement does.

@@ -3,23 +3,30 @@
 // target has to be green.
 //
 //	make selftest                                   # every defect once
+//	make selftest N=10 P=2                          # ten times, two runs side by side
 //	make selftest N=10 ARGS=-run=/replays           # one of them ten times
 package selftest
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
-	"text/tabwriter"
+	"time"
 )
 
 // asked is set by `make selftest`. Without it the package is skipped, and takes no notice of the flags of other suites.
 const asked = "CUTSET_SELFTEST"
 
-var repeat = flag.Int("repeat", 1, "do every run so many times")
+var (
+	repeat = flag.Int("repeat", 1, "do every run so many times")
+	keep   = flag.Bool("keep", false, "keep the directories of runs that were right, too")
+)
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asked) == "" {
@@ -32,38 +39,74 @@ func TestMain(m *testing.M) {
 // row is a line of the track record.
 type row struct {
 	of           seeded
-	by           string // the first judge that was right
 	caught, runs int
 }
 
 func TestSelftest(t *testing.T) {
+	ctx, stop := whole(t)
 	suite := build(t)
-	var record []row
+	record := make([]row, 0, len(targets)+len(harness))
 	for _, s := range slices.Concat(targets, harness) {
-		t.Run(s.name, func(t *testing.T) {
-			r := row{of: s}
-			for range *repeat {
-				r.runs++
-				o := suite.run(t, s)
-				by, err := s.caught(o)
-				if err != nil {
-					t.Logf("run %d of %d: %v; everything is in %s", r.runs, *repeat, err, o.dir)
-					continue
-				}
-				t.Logf("run %d of %d: %s", r.runs, *repeat, by)
-				r.by = by
-				r.caught++
-				if s.healthy() {
-					notTaken(t, o)
-				}
-			}
-			record = append(record, r)
-			if !s.enough(r.caught, r.runs) {
-				t.Errorf("right in %d of %d runs; see it with: %s", r.caught, r.runs, s.command())
+		record = append(record, row{of: s})
+	}
+	// After the last of the subtests, also when they were interrupted.
+	t.Cleanup(func() {
+		defer stop()
+		t.Logf("the track record:\n%s", table(record))
+		if ctx.Err() != nil {
+			t.Error("not done to its end: ", context.Cause(ctx))
+		}
+	})
+	for i := range record {
+		r := &record[i]
+		t.Run(r.of.name, func(t *testing.T) {
+			t.Parallel()
+			r.repeat(ctx, t, suite)
+			if !r.of.enough(r.caught, r.runs) {
+				t.Errorf("right in %d of %d runs; see it with: %s %s", r.caught, r.runs, makeRun, r.of.with())
 			}
 		})
 	}
-	t.Logf("the track record:\n%s", table(record))
+}
+
+// whole returns the time of the whole test: until an interrupt, or shortly before go test's own limit, after which nothing is printed.
+func whole(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	ctx, stop := signal.NotifyContext(context.WithoutCancel(t.Context()), os.Interrupt, syscall.SIGTERM)
+	if deadline, ok := t.Deadline(); ok {
+		const toStop = 2 * time.Minute
+		limited, cancel := context.WithDeadline(ctx, deadline.Add(-toStop))
+		return limited, func() { cancel(); stop() }
+	}
+	return ctx, stop
+}
+
+// repeat does the row's runs. One that is interrupted does not count.
+func (r *row) repeat(ctx context.Context, t *testing.T, suite binary) {
+	t.Helper()
+	for n := range *repeat {
+		o := suite.run(ctx, t, r.of)
+		if ctx.Err() != nil {
+			return
+		}
+		r.runs++
+		by, err := r.of.caught(o)
+		if err != nil {
+			t.Logf("run %d of %d: NOT RIGHT: %v; everything is in %s", n+1, *repeat, err, o.dir)
+			continue
+		}
+		r.caught++
+		t.Logf("run %d of %d: %s", n+1, *repeat, by)
+		if r.of.healthy() {
+			notTaken(t, o)
+		}
+		if *keep {
+			continue
+		}
+		if err := os.RemoveAll(o.dir); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // notTaken checks that no defect is taken to be caught in a run of a healthy target.
@@ -76,13 +119,23 @@ func notTaken(t *testing.T, healthy outcome) {
 	}
 }
 
+const makeRun = "make run SUITE=./suites/ha"
+
+// table is the track record as README.md has it, without the rows that have no run.
 func table(record []row) string {
 	var text strings.Builder
-	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, "DEFECT\tCAUGHT BY\tCAUGHT\tCOMMAND")
+	fmt.Fprintf(&text, "| defect | caught by, and who is to blame | `%s` with | caught / runs |\n|---|---|---|---|\n", makeRun)
 	for _, r := range record {
-		_, _ = fmt.Fprintf(w, "%s\t%.60s\t%d/%d\t%s\n", r.of.name, r.by, r.caught, r.runs, r.of.command())
+		by, counts := r.of.want.says, fmt.Sprintf("%d / %d", r.caught, r.runs)
+		switch {
+		case r.runs == 0:
+			continue
+		case r.of.healthy():
+			counts = fmt.Sprintf("%d false alarms / %d", r.runs-r.caught, r.runs)
+		case r.of.want.judge != "":
+			by = fmt.Sprintf("`%s`, %s: %s", r.of.want.judge, r.of.want.blame, by)
+		}
+		fmt.Fprintf(&text, "| %s | %s | `%s` | %s |\n", r.of.name, by, r.of.with(), counts)
 	}
-	_ = w.Flush()
 	return text.String()
 }

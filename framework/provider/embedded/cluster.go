@@ -8,7 +8,7 @@
 //
 // and everything below the outer process ends with it, even when it is killed: it leaves no
 // process, no network, no shared memory and no directory behind. Each machine adds a network namespace
-// on a bridge, and its own process table, /run and /dev/shm. The tests stay in the host's network, so that they can
+// on a bridge, and its own process table, /run and /dev/shm; where disks are volatile, a process beside it serves its disk. The tests stay in the host's network, so that they can
 // serve and call; they dial into the run's network through [Cluster.Dial].
 //
 // Where the host forbids such namespaces, machines are loopback addresses 127.x.y.z and process groups.
@@ -38,6 +38,7 @@ type Options struct {
 	Machines []string // names, in the placement's order
 	Logs     string   // existing directory for the output of instances
 	State    string   // file in which a cluster that can outlive its process records itself; "" for none
+	Volatile bool     // a machine that crashes loses what was written to its disk of late and not synced
 }
 
 // Cluster implements [provider.Cluster].
@@ -71,6 +72,9 @@ func Open(ctx context.Context, options Options) (*Cluster, error) {
 	} else {
 		c.reason = reason
 		c.base = baseOf(options.Run)
+		if options.Volatile {
+			return nil, errors.New("make volatile disks: that takes namespaces (" + reason + ")")
+		}
 	}
 	// Programs run as another user and must be able to pass through, no more.
 	if err := os.Mkdir(c.base, 0o711); err != nil {
@@ -103,6 +107,10 @@ func (c *Cluster) addMachine(at int, name string) error {
 	c.machines[name], c.order = m, append(c.order, name)
 	if err := os.Mkdir(m.disk, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make the disk of machine %s: %w", name, err)
+	}
+	if c.options.Volatile {
+		m.volatile = &volatileDisk{dir: m.disk}
+		return m.volatile.serve()
 	}
 	return c.own(m.disk)
 }
@@ -257,7 +265,7 @@ func (c *Cluster) Describe() string {
 func (c *Cluster) Close(ctx context.Context) error {
 	var errs []error
 	for _, name := range c.order {
-		errs = append(errs, c.machines[name].Crash(ctx))
+		errs = append(errs, c.machines[name].Crash(ctx), c.machines[name].volatile.cut())
 	}
 	if c.network != nil {
 		errs = append(errs, c.network.ns.Close())

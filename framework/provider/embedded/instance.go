@@ -18,7 +18,18 @@ type instance struct {
 	machine *machine
 	spec    provider.Spec
 	server  *processes.Node
+
+	supervisor supervisor
 }
+
+// supervisor is an instance's program with what it started, apart from the server.
+type supervisor struct {
+	*processes.Node
+	instance *instance
+}
+
+// Start implements [provider.Node]: the program finds its server running, and takes it over.
+func (s supervisor) Start(ctx context.Context) error { return s.instance.Start(ctx) }
 
 var _ provider.Instance = (*instance)(nil)
 
@@ -31,11 +42,15 @@ func newInstance(c *Cluster, m *machine, spec provider.Spec) *instance {
 	if spec.Server != "" {
 		i.server.Table, i.server.Supervised = processes.Named(all, spec.Server), true
 	}
+	i.supervisor = supervisor{&processes.Node{Label: spec.Name + " supervisor", Table: processes.Unnamed(all, spec.Server)}, i}
 	return i
 }
 
 // Server implements [provider.Instance].
 func (i *instance) Server() provider.Node { return i.server }
+
+// Supervisor implements [provider.Instance].
+func (i *instance) Supervisor() provider.Node { return i.supervisor }
 
 // Log implements [provider.Cluster].
 func (c *Cluster) Log(instance string) (io.ReadCloser, error) { return os.Open(c.logFile(instance)) }
@@ -51,12 +66,12 @@ func (i *instance) Start(ctx context.Context) error {
 	return i.start(ctx)
 }
 
-// start launches the program unless something of it still runs.
+// start launches the program unless it, or something of it that is not the server, still runs.
 func (i *instance) start(ctx context.Context) error {
 	if i.cluster.network != nil && i.machine.first == nil {
 		return fmt.Errorf("start instance %s: its machine %s is down; start that first", i.spec.Name, i.machine.Label)
 	}
-	found, err := i.List(ctx)
+	found, err := i.supervisor.List(ctx)
 	if err != nil || len(found) > 0 {
 		return err
 	}

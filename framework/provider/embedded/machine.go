@@ -42,6 +42,8 @@ type machine struct {
 	address string // the only one
 	disk    string // as this process sees it
 
+	volatile *volatileDisk // nil where what is written stays
+
 	boots    int       // so far
 	first    *exec.Cmd // nil while it is down, and without namespaces
 	pidNS    string
@@ -241,7 +243,7 @@ func (m *machine) powerOff() error {
 	_ = m.first.Wait() // returns when everything in its process namespace is gone
 	_ = m.netNS.Close()
 	m.first, m.netNS, m.pidNS = nil, nil, ""
-	return nil
+	return m.volatile.restart()
 }
 
 // Start implements [provider.Node].

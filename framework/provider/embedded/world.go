@@ -21,6 +21,7 @@ const (
 	roleInit    = "init"    // first process of a run's world: prepares mounts, reaps, ends with the world
 	roleTests   = "tests"   // the tests themselves, inside the world
 	roleMachine = "machine" // first process of one machine
+	roleDisk    = "disk"    // the process that serves one machine's disk, where that is volatile
 )
 
 const (
@@ -54,6 +55,8 @@ func Enter(mode Mode) error {
 		os.Exit(initWorld())
 	case roleMachine:
 		os.Exit(initMachine())
+	case roleDisk:
+		os.Exit(initDisk())
 	case roleTests:
 		return nil
 	}

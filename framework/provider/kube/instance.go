@@ -40,6 +40,11 @@ func newInstance(c *Cluster, name string) *instance {
 // Server implements [provider.Instance].
 func (i *instance) Server() provider.Node { return i.server }
 
+// Supervisor implements [provider.Instance].
+func (i *instance) Supervisor() provider.Node {
+	return &processes.Node{Label: i.Label + " supervisor", Table: processes.Named(inPod{i.cluster, i.Label}, i.cluster.options.Supervisor), Supervised: true}
+}
+
 // Delete implements [provider.Replaceable]: without a grace period.
 func (i *instance) Delete(ctx context.Context) error {
 	now := int64(0)

@@ -156,6 +156,8 @@ func (c *Cluster) Unsupported(level faultcalc.Level, kind string) string {
 	switch {
 	case level == faultcalc.LevelInstance && kind == "crash":
 		return "the kubelet starts a killed container again at once: see pod-delete and server-kill"
+	case kind == "supervisor-kill":
+		return "the supervisor is the first process of its container, which ends with it, and the server too: see pod-delete"
 	case level == faultcalc.LevelMachine && kind != "drain":
 		return "through the API alone a node can be drained, and nothing else"
 	}

@@ -35,14 +35,27 @@ type Table interface {
 // Named is the part of a table in which processes have one of the names.
 func Named(table Table, names ...string) Table { return named{table, names} }
 
-type named struct {
-	Table
-	names []string
-}
+// Unnamed is the other part.
+func Unnamed(table Table, names ...string) Table { return unnamed{table, names} }
 
+type (
+	named struct {
+		Table
+		names []string
+	}
+	unnamed named
+)
+
+// List implements [Table].
 func (n named) List(ctx context.Context) ([]Process, error) {
 	all, err := n.Table.List(ctx)
 	return slices.DeleteFunc(all, func(p Process) bool { return !slices.Contains(n.names, p.Name) }), err
+}
+
+// List implements [Table].
+func (n unnamed) List(ctx context.Context) ([]Process, error) {
+	all, err := n.Table.List(ctx)
+	return slices.DeleteFunc(all, func(p Process) bool { return slices.Contains(n.names, p.Name) }), err
 }
 
 // Node implements [provider.Node].
