@@ -42,7 +42,7 @@ type Kind struct {
 
 // Kinds returns all fault kinds, in the order in which a plan prefers them.
 func Kinds() []Kind {
-	return []Kind{crash, hang, isolate, drain, kubeletStop, instanceCrash, instanceHang, serverHang, serverKill, podDelete}
+	return []Kind{crash, hang, isolate, drain, kubeletStop, diskFull, instanceCrash, instanceHang, serverHang, serverKill, podDelete}
 }
 
 // ByName returns the kind of that name at the level.

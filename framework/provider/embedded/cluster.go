@@ -29,6 +29,7 @@ import (
 
 	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/disk"
 	"github.com/cutset-dev/cutset/framework/provider/processes"
 )
 
@@ -103,6 +104,9 @@ func (c *Cluster) addMachine(at int, name string) error {
 	c.machines[name], c.order = m, append(c.order, name)
 	if err := os.Mkdir(m.disk, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make the disk of machine %s: %w", name, err)
+	}
+	if c.network != nil {
+		return disk.Mount(m.disk)
 	}
 	return c.own(m.disk)
 }
@@ -236,6 +240,8 @@ func (c *Cluster) Unsupported(_ faultcalc.Level, kind string) string {
 		return "machines are made of processes, not of Kubernetes nodes"
 	case kind == "isolate" && c.network == nil:
 		return c.uncut()
+	case kind == "disk-full" && c.network == nil:
+		return c.unbounded()
 	}
 	return ""
 }
@@ -258,6 +264,9 @@ func (c *Cluster) Close(ctx context.Context) error {
 	var errs []error
 	for _, name := range c.order {
 		errs = append(errs, c.machines[name].Crash(ctx))
+		if c.network != nil {
+			errs = append(errs, disk.Unmount(c.machines[name].disk))
+		}
 	}
 	if c.network != nil {
 		errs = append(errs, c.network.ns.Close())
