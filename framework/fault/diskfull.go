@@ -9,8 +9,9 @@ import (
 
 // diskFull leaves no room on the disk that a machine's instances keep their data on. They may go on serving what needs none.
 var diskFull = Kind{
-	Name: "disk-full", Level: faultcalc.LevelMachine,
-	On: onMachine(func(m provider.Fillable) Fault { return filled{m} }),
+	Name: "disk-full", Level: faultcalc.LevelMachine, Serves: true,
+	OnRequest: "a primary on a full disk refuses writes, and Patroni leaves it in its place",
+	On:        onMachine(func(m provider.Fillable) Fault { return filled{m} }),
 }
 
 type filled struct{ machine provider.Fillable }

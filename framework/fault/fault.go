@@ -30,9 +30,14 @@ type Fault interface {
 type Kind struct {
 	Name  string
 	Level faultcalc.Level
-	// Down says that the node takes no part in anything until the heal. Where it is false, the fault passes by
-	// itself, and nothing that is predicted for failed nodes holds.
+	// Down says that the node takes no part in anything until the heal. Where it is false, and Serves too, the fault passes
+	// by itself, and nothing that is predicted for failed nodes holds.
 	Down bool
+	// Serves says that the node goes on serving what it still can. A shard that has a copy elsewhere must stay available;
+	// for one that has none nothing is predicted, and no such case is planned.
+	Serves bool
+	// OnRequest says why the kind is planned only where it is asked for by its name; "" for one that always is.
+	OnRequest string
 	// Settles says that the effect needs time to show: a node that is cut off from its peers goes on
 	// serving clients until it notices.
 	Settles bool

@@ -17,6 +17,9 @@ import (
 // Size is how much a disk holds, in bytes. An instance of a short run needs less than a tenth of that.
 const Size = 1 << 30
 
+// segment is the least that PostgreSQL adds to its write-ahead log, see initdb's --wal-segsize.
+const segment = 1 << 20
+
 // filler is the file that fills a disk. It has one name, so that any process finds and removes it.
 const filler = ".cutset-filler"
 
@@ -92,7 +95,8 @@ func Free(dir string) error {
 	return nil
 }
 
-// Full tells whether the disk has no room left: none is shown, and an attempt to write is refused.
+// Full tells whether the disk has no room left: less than a segment of a log is shown, and an attempt to write one is refused.
+// After Fill there is none at all; but a server that ends, for example, removes files of some bytes.
 func Full(dir string) (full bool, seen string, err error) {
 	now, err := check(dir)
 	if err != nil {
@@ -102,15 +106,13 @@ func Full(dir string) (full bool, seen string, err error) {
 	if err != nil {
 		return false, "", fmt.Errorf("try to write on the disk on %s: %w", dir, err)
 	}
-	defer unix.Close(probe) //nolint:errcheck // it is gone with it
-	_, tried := unix.Write(probe, []byte("x"))
+	file := os.NewFile(uintptr(probe), "a file on "+dir) //nolint:gosec // no descriptor is negative
+	written, tried := file.Write(make([]byte, segment))
+	_ = file.Close()
 	if tried != nil && !errors.Is(tried, unix.ENOSPC) {
-		return false, "", fmt.Errorf("try to write on the disk on %s: %w", dir, tried)
+		return false, "", tried
 	}
-	said := "it was written"
-	if tried != nil {
-		said = tried.Error()
-	}
-	return now.Bavail == 0 && tried != nil,
-		fmt.Sprintf("%d of %d blocks are available; a write: %s", now.Bavail, now.Blocks, said), nil
+	room := int64(now.Bavail) * now.Bsize //nolint:gosec // of a disk of ours
+	return room < segment && tried != nil,
+		fmt.Sprintf("%d of %d bytes are available; wrote %d of %d bytes, %v", room, int64(Size), written, segment, tried), nil
 }

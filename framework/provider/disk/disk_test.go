@@ -46,7 +46,7 @@ func TestFill(t *testing.T) {
 		}
 	}
 	data := filepath.Join(dir, "data")
-	must(t, os.WriteFile(data, []byte("kept"), 0o600))
+	must(t, os.WriteFile(data, make([]byte, 2<<20), 0o600))
 	full(false)
 	for range 2 {
 		must(t, disk.Fill(t.Context(), dir))
