@@ -9,7 +9,7 @@ import (
 
 // diskFull leaves no room on the disk that a machine's instances keep their data on. They may go on serving what needs none.
 var diskFull = Kind{
-	Name: "disk-full", Level: faultcalc.LevelMachine, Serves: true,
+	Name: "disk-full", Level: faultcalc.LevelMachine, Serves: true, Settles: true,
 	OnRequest: "a primary on a full disk refuses writes, and Patroni leaves it in its place",
 	On:        onMachine(func(m provider.Fillable) Fault { return filled{m} }),
 }
