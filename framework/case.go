@@ -240,7 +240,11 @@ func (k *caseRun) each(ctx context.Context, class, what string, do func(context.
 func (k *caseRun) hold(ctx context.Context) {
 	began := time.Now()
 	available := slices.DeleteFunc(slices.Clone(k.run.plan.Shards), func(shard int) bool { return slices.Contains(k.Unavailable, shard) })
-	_ = k.wait(ctx, max(k.config.hold, k.config.outage, k.backend().settle)+2*time.Second, "what was predicted", func(context.Context) error {
+	outage := k.config.outage
+	if k.kind.Settles { // then it may begin so much later
+		outage += k.backend().settle
+	}
+	_ = k.wait(ctx, max(k.config.hold, outage, k.backend().settle)+2*time.Second, "what was predicted", func(context.Context) error {
 		if held := time.Since(began); held < k.config.hold {
 			return fmt.Errorf("held for %s", seconds(held))
 		}

@@ -30,9 +30,14 @@ type Fault interface {
 type Kind struct {
 	Name  string
 	Level faultcalc.Level
-	// Down says that the node takes no part in anything until the heal. Where it is false, the fault passes by
+	// Down says that the node takes no part in anything until the heal. Where it is false, and Serves too, the fault passes by
 	// itself, or leaves the node at work, and nothing that is predicted for failed nodes holds.
 	Down bool
+	// Serves says that the node goes on serving what it still can. A shard that has a copy elsewhere must stay available;
+	// for one that has none nothing is predicted, and no such case is planned.
+	Serves bool
+	// OnRequest says why the kind is planned only where it is asked for by its name; "" for one that always is.
+	OnRequest string
 	// Settles says that the effect needs time to show: a node that is cut off from its peers goes on
 	// serving clients until it notices.
 	Settles bool
@@ -42,7 +47,7 @@ type Kind struct {
 
 // Kinds returns all fault kinds, in the order in which a plan prefers them.
 func Kinds() []Kind {
-	return []Kind{crash, hang, isolate, drain, kubeletStop, instanceCrash, instanceHang, serverHang, serverKill, supervisorKill, podDelete}
+	return []Kind{crash, hang, isolate, drain, kubeletStop, diskFull, instanceCrash, instanceHang, serverHang, serverKill, supervisorKill, podDelete}
 }
 
 // ByName returns the kind of that name at the level.

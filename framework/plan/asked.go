@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -45,7 +46,7 @@ func byID(topology faultcalc.Topology, spec Spec) (Case, error) {
 	if err != nil {
 		return c, fmt.Errorf("%w: %s: %w", ErrNoCase, spec.Only, err)
 	}
-	if reason := spec.Unsupported(name, kind); reason != "" {
+	if reason := cmp.Or(spec.Unsupported(name, kind), unpredicted(c)); reason != "" {
 		return c, fmt.Errorf("%w: %s: %s", ErrNoCase, spec.Only, reason)
 	}
 	return c, nil

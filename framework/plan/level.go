@@ -46,10 +46,15 @@ func newLevel(topology faultcalc.Topology, name faultcalc.Level, spec Spec) (*le
 	}
 	l := &level{name: name, suite: spec.Suite, table: table, model: model, yielded: map[string]bool{}}
 	for _, k := range kindsAt(name, spec.Kinds) {
-		if reason := spec.Unsupported(name, k.Name); reason == "" {
+		cases := strings.Join([]string{spec.Suite, k.Name, string(name), ""}, ":")
+		reason := spec.Unsupported(name, k.Name)
+		if named := slices.Contains(spec.Kinds, k.Name) || strings.HasPrefix(spec.Only, cases); reason == "" && !named && k.OnRequest != "" {
+			reason = fmt.Sprintf("%s; -kinds=%s asks for it", k.OnRequest, k.Name)
+		}
+		if reason == "" {
 			l.kinds = append(l.kinds, k)
 		} else {
-			l.others = append(l.others, LeftOut{strings.Join([]string{spec.Suite, k.Name, string(name), "…"}, ":"), reason})
+			l.others = append(l.others, LeftOut{cases + "…", reason})
 		}
 	}
 	if len(l.kinds) == 0 {
@@ -93,7 +98,7 @@ func (l *level) candidates(s stage) iter.Seq[Case] {
 // comes first, with a set that would be a cut, and then leaves the first passes to the kinds that decide.
 func (l *level) pairs(s stage) iter.Seq2[faultcalc.FaultSet, fault.Kind] {
 	deciding := slices.DeleteFunc(slices.Clone(l.kinds), func(k fault.Kind) bool { return !k.Down })
-	passing := slices.DeleteFunc(slices.Clone(l.kinds), func(k fault.Kind) bool { return k.Down })
+	passing := slices.DeleteFunc(slices.Clone(l.kinds), func(k fault.Kind) bool { return k.Down || k.Serves })
 	sets := l.boundary
 	if s == factorsOnce || s == factorsRest {
 		sets = l.factors
@@ -131,7 +136,7 @@ func (l *level) caseOf(set faultcalc.FaultSet, kind fault.Kind) Case {
 	switch {
 	case len(set.Nodes) == 0:
 		c.Kind = Control
-	case !kind.Down: // it passes by itself, or leaves its nodes at work: nothing stays down
+	case !kind.Down && !kind.Serves: // it passes by itself, or leaves its nodes at work: nothing stays down
 		none, _ := l.model.SetOf()
 		status := l.model.Status(none)
 		c.Predict, c.Unavailable = status.Availability, status.UnavailableShards()

@@ -113,6 +113,9 @@ func Make(topology faultcalc.Topology, spec Spec) (Plan, error) {
 		for c := range interleave(streams) {
 			if reason := leftOut(c, len(p.Cases) < most, reason, spec); reason != "" {
 				p.LeftOut = append(p.LeftOut, LeftOut{c.ID, reason})
+				if c.ID == spec.Only {
+					return p, fmt.Errorf("%w: %s: %s", ErrNoCase, spec.Only, reason)
+				}
 				continue
 			}
 			p.Cases = append(p.Cases, c)
@@ -152,10 +155,20 @@ func budget(spec Spec) (cases int, reason string) {
 // leftOut says why the run does not do the case, or "".
 func leftOut(c Case, fits bool, reason string, spec Spec) string {
 	switch {
+	case unpredicted(c) != "":
+		return unpredicted(c)
 	case spec.Only != "" && c.ID != spec.Only:
 		return "only " + spec.Only + " was asked for"
 	case spec.Only == "" && !fits:
 		return reason
+	}
+	return ""
+}
+
+// unpredicted says why nothing is predicted for the case, or "".
+func unpredicted(c Case) string {
+	if kind, _ := fault.ByName(c.Level, c.Kind); kind.Serves && c.Predict == faultcalc.Unavailable { // the control has no kind
+		return "what fails this way goes on serving what it can, so nothing is predicted for a shard without another copy"
 	}
 	return ""
 }

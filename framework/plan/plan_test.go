@@ -195,6 +195,50 @@ func TestPassingFaultsPredictWhatIsThere(t *testing.T) {
 	}
 }
 
+// What goes on serving in part is planned where something else has a copy, and only by those who ask for it.
+func TestServingKindsAreAskedForAndPredictOnlyWhatOthersServe(t *testing.T) {
+	sp := spec()
+	sp.Kinds = nil
+	const all, cut, rest = "s:disk-full:machine:…", "s:disk-full:machine:m1+m2", "s:disk-full:machine:m1+m3"
+	reason := func(p Plan, id string) string {
+		at := slices.IndexFunc(p.LeftOut, func(l LeftOut) bool { return l.ID == id })
+		if at < 0 {
+			return ""
+		}
+		return p.LeftOut[at].Reason
+	}
+	p, err := Make(ring(), sp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why := reason(p, all); !strings.HasSuffix(why, "-kinds=disk-full asks for it") {
+		t.Errorf("not asked for: left out as %q", why)
+	}
+	sp.Kinds = []string{"disk-full"}
+	if p, err = Make(ring(), sp); err != nil {
+		t.Fatal(err)
+	}
+	if got := ids(p); slices.Contains(got, cut) || !slices.Contains(got, rest) || reason(p, cut) == "" {
+		t.Errorf("asked for: got %v", got)
+	}
+	for _, c := range p.Cases {
+		if c.Predict == faultcalc.Unavailable || c.Kind != Control && strings.Contains(c.Why, "passes by itself") {
+			t.Errorf("got %+v", c)
+		}
+	}
+	if p.Coverage[0].DecidedShare != 0 {
+		t.Error("what serves in part decides nothing about what is down, got ", p.Coverage[0])
+	}
+	sp.Kinds, sp.Only = nil, rest
+	if p, err = Make(ring(), sp); err != nil || !slices.Equal(ids(p), []string{rest}) {
+		t.Errorf("asked for one case by its id: got %v, %v", ids(p), err)
+	}
+	sp.Only = cut
+	if _, err := Make(ring(), sp); !errors.Is(err, ErrNoCase) || !strings.Contains(err.Error(), "nothing is predicted") {
+		t.Errorf("asked for a case without a prediction: got %v, want ErrNoCase with the reason", err)
+	}
+}
+
 func TestFreezeAndLoad(t *testing.T) {
 	p, err := Make(ring(), spec())
 	if err != nil {

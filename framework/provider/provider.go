@@ -106,6 +106,17 @@ type Tended interface {
 	Agent() Node
 }
 
+// Fillable is a machine whose disk is its own and of a bounded size: it can be filled, and nothing else is harmed.
+type Fillable interface {
+	Machine
+	// Fill leaves no room on the disk that its instances keep their data on.
+	Fill(ctx context.Context) error
+	// Free takes Fill back.
+	Free(ctx context.Context) error
+	// Full tries to write there, and says what it saw.
+	Full(ctx context.Context) (full bool, seen string, err error)
+}
+
 // Replaceable is an instance that a controller makes anew when it is deleted, with the same name and disk.
 type Replaceable interface {
 	Instance

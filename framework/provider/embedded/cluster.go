@@ -29,6 +29,7 @@ import (
 
 	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/provider"
+	"github.com/cutset-dev/cutset/framework/provider/disk"
 	"github.com/cutset-dev/cutset/framework/provider/processes"
 )
 
@@ -108,9 +109,12 @@ func (c *Cluster) addMachine(at int, name string) error {
 	if err := os.Mkdir(m.disk, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("make the disk of machine %s: %w", name, err)
 	}
-	if c.options.Volatile {
+	switch {
+	case c.options.Volatile:
 		m.volatile = &volatileDisk{dir: m.disk}
 		return m.volatile.serve()
+	case c.network != nil:
+		return disk.Mount(m.disk)
 	}
 	return c.own(m.disk)
 }
@@ -244,6 +248,10 @@ func (c *Cluster) Unsupported(_ faultcalc.Level, kind string) string {
 		return "machines are made of processes, not of Kubernetes nodes"
 	case kind == "isolate" && c.network == nil:
 		return c.uncut()
+	case kind == "disk-full" && c.network == nil:
+		return c.unbounded()
+	case kind == "disk-full" && c.options.Volatile:
+		return "volatile disks are not of a bounded size"
 	}
 	return ""
 }
@@ -265,7 +273,11 @@ func (c *Cluster) Describe() string {
 func (c *Cluster) Close(ctx context.Context) error {
 	var errs []error
 	for _, name := range c.order {
-		errs = append(errs, c.machines[name].Crash(ctx), c.machines[name].volatile.cut())
+		m := c.machines[name]
+		errs = append(errs, m.Crash(ctx), m.volatile.cut())
+		if c.network != nil && !c.options.Volatile {
+			errs = append(errs, disk.Unmount(m.disk))
+		}
 	}
 	if c.network != nil {
 		errs = append(errs, c.network.ns.Close())

@@ -7,7 +7,6 @@ package kind
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -20,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/e2e-framework/pkg/envconf"
 	"sigs.k8s.io/e2e-framework/pkg/envfuncs"
 	"sigs.k8s.io/e2e-framework/support"
@@ -49,24 +47,12 @@ type Options struct {
 	Kube kube.Options
 }
 
-// state is what another process needs to know to heal or remove the cluster of a killed run.
-type state struct {
-	owner.Owner
-	Name       string         `json:"name"`
-	Keep       bool           `json:"keep"`
-	Kubeconfig []byte         `json:"kubeconfig"`
-	Namespace  string         `json:"namespace"`
-	Selector   string         `json:"selector"`
-	Machines   []kube.Machine `json:"machines"`
-	Server     string         `json:"server"`
-	Supervisor string         `json:"supervisor"`
-}
-
 // Cluster implements [provider.Cluster].
 type Cluster struct {
 	*kube.Cluster
-	state state
-	file  string
+	state     state
+	file      string
+	unbounded string // why the machines have no disks of their own, or ""
 }
 
 var (
@@ -119,9 +105,17 @@ func Open(ctx context.Context, options Options) (*Cluster, error) {
 	if err := c.record(); err != nil { // before the first container
 		return nil, err
 	}
+	if err := c.keepApart(); err != nil {
+		return nil, err
+	}
 	config, err := c.up(ctx, options, program)
 	if err == nil {
 		err = c.open(ctx, config, options.Kube)
+	}
+	if err == nil && c.unbounded == "" {
+		if wrong := c.checkDisks(ctx); wrong != nil {
+			c.unbounded = wrong.Error()
+		}
 	}
 	if err == nil && exists {
 		err = c.DeleteNamespace(ctx) // what an earlier run left there
@@ -141,8 +135,16 @@ func (c *Cluster) up(ctx context.Context, options Options, program string) (*res
 	if options.Image != "" {
 		opts = append(opts, kindcluster.WithImage(options.Image))
 	}
+	file := options.Config
+	if c.unbounded = unbounded(ctx, c.state.Keep); c.unbounded == "" {
+		if with, err := c.withDisks(options.Config); err == nil {
+			file = with
+		} else {
+			c.unbounded = err.Error()
+		}
+	}
 	env := envconf.New()
-	ctx, err := envfuncs.CreateClusterWithConfig(kindcluster.NewProvider(), options.Name, options.Config, opts...)(ctx, env)
+	ctx, err := envfuncs.CreateClusterWithConfig(kindcluster.NewProvider(), options.Name, file, opts...)(ctx, env)
 	if err != nil {
 		return nil, fmt.Errorf("create the kind cluster %s: %w", options.Name, err)
 	}
@@ -210,45 +212,6 @@ func (c *Cluster) open(ctx context.Context, config *rest.Config, options kube.Op
 	return err
 }
 
-// Reopen takes over the cluster that a killed run recorded in the state file. Logs go on in the directory.
-func Reopen(ctx context.Context, file, logs string) (*Cluster, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // the caller's file
-	if err != nil {
-		return nil, err
-	}
-	c := &Cluster{file: file}
-	if err := json.Unmarshal(text, &c.state); err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
-	}
-	if err := c.state.Ended(); err != nil {
-		return nil, err
-	}
-	if len(c.state.Machines) == 0 { // it was killed while it was made: nothing runs on it
-		return c, nil
-	}
-	config, err := clientcmd.RESTConfigFromKubeConfig(c.state.Kubeconfig)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
-	}
-	return c, c.open(ctx, config, kube.Options{
-		Namespace: c.state.Namespace, Selector: c.state.Selector, Server: c.state.Server, Supervisor: c.state.Supervisor, Logs: logs,
-	})
-}
-
-func (c *Cluster) record() error {
-	if c.file == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(c.state, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(c.file, text, 0o600); err != nil {
-		return fmt.Errorf("record the cluster: %w", err)
-	}
-	return nil
-}
-
 // containers returns the names of the cluster's nodes that pass the engine's filters, sorted.
 func containers(ctx context.Context, cluster string, filters ...string) ([]string, error) {
 	args := []string{"ps", "--all", "--filter", "label=io.x-k8s.kind.cluster=" + cluster, "--format", "{{.Names}}"}
@@ -312,10 +275,13 @@ func (c *Cluster) rangesBut(ctx context.Context, node string) ([]string, error) 
 
 // Unsupported implements [provider.Cluster].
 func (c *Cluster) Unsupported(level faultcalc.Level, kind string) string {
-	if level == faultcalc.LevelMachine {
-		return ""
+	switch {
+	case level != faultcalc.LevelMachine:
+		return c.Cluster.Unsupported(level, kind)
+	case kind == "disk-full":
+		return c.unbounded
 	}
-	return c.Cluster.Unsupported(level, kind)
+	return ""
 }
 
 // Describe implements [provider.Cluster].
@@ -339,13 +305,19 @@ func (c *Cluster) Close(ctx context.Context) error {
 		errs = append(errs, c.Cluster.Close(ctx))
 	}
 	if !c.state.Keep {
-		errs = append(errs, remove(ctx, c.state.Name))
+		errs = append(errs, c.keepApart())
+		errs = append(errs, remove(ctx, c.state.Name), removeDisks(c.state.Name))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("take the kind cluster %s down: %w", c.state.Name, err)
 	}
-	if err := os.Remove(c.file); c.file != "" && !errors.Is(err, os.ErrNotExist) {
-		return err
+	if c.file == "" {
+		return nil
+	}
+	for _, file := range []string{c.kubeconfig(), c.file} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	return nil
 }

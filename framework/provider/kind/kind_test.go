@@ -45,8 +45,17 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, err)
 			code = max(code, 1)
 		}
+		if left := disksOf(bed.cluster.state.Name); exists(left) {
+			fmt.Fprintln(os.Stderr, "the nodes' disks are left in", left)
+			code = max(code, 1)
+		}
 	}
 	os.Exit(code)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 func open(tb testing.TB) *Cluster {
