@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
-	"github.com/onsi/ginkgo/v2/reporters"
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
 
@@ -61,7 +60,14 @@ func RunSuite(t *testing.T, suite Suite) {
 	if deadline, ok := t.Deadline(); ok {
 		r.deadline = deadline
 	}
+	hide, err := r.showProgress()
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	defer hide()
 	r.setupErr = r.setUp(ctx)
+	r.progress.planned(r.plan, r.setupErr)
 	stop()
 	defer r.tearDown(context.WithoutCancel(ctx))
 	if config.planOnly {
@@ -125,9 +131,7 @@ var _ = ginkgo.ReportAfterSuite("report of the run", func(_ ginkgo.SpecContext, 
 	if current == nil {
 		return
 	}
-	err := reporters.GenerateJUnitReportWithConfig(report, current.file("junit.xml"), reporters.JunitReportConfig{OmitLeafNodeType: true})
-	gomega.Expect(err).NotTo(gomega.HaveOccurred())
-	gomega.Expect(current.writeReport()).To(gomega.Succeed())
+	gomega.Expect(current.writeReport(report.SpecReports)).To(gomega.Succeed())
 })
 
 // addEntries gives the spec that runs the alerts of its own case.
