@@ -7,13 +7,17 @@ ARGS      ?=
 N         ?= 1
 I         ?= 1
 INTO      ?= _output/merged
+DIR       ?=
 export DOCKER PATRONI
 
 RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspath $(PLACEMENT))) $(ARGS)
 LINT         := _output/bin/golangci-lint
 
+# go test reads the output of the tests, which can't see that there is a terminal behind it; make can.
+run kind: export CUTSET_PROGRESS ?= $(if $(CI),,$(if $(MAKE_TERMOUT),terminal))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run plan kind kind-test node-image shard merge test selftest bench soak lint fmt heal clean
+.PHONY: help setup run plan kind kind-test node-image shard merge recheck test selftest bench soak lint fmt heal clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +52,9 @@ shard: ## do the I-th of N parts of the plan on a cluster of its own, as a job o
 
 merge: ## make one report, in INTO, of the runs of all shards; RUNS="<id> <id> ..."
 	@go run ./framework/cmd/cutset merge $(INTO) $(RUNS)
+
+recheck: ## judge a saved run again, without a database, and compare with what it said; DIR=<run id or directory>
+	@go run ./framework/cmd/cutset recheck $(DIR)
 
 test: ## the project's own tests, and one short run of a suite
 	@hack/setup --race

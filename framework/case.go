@@ -29,10 +29,10 @@ type caseRun struct {
 
 // runCase does the case and judges it. The steps are those of history.PhaseName; whatever stops
 // them, what was injected is healed. An error is one of the harness: a problem on the way is in the
-// history, and the verdict says what it means.
-func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Verdict, error) {
+// history, and the verdict says what it means. at says where in the run it is.
+func (r *run) runCase(ctx context.Context, at string, c plan.Case) (verdict.Verdict, error) {
 	k := &caseRun{run: r, Case: c, faults: map[string]fault.Fault{}}
-	r.say("[%d/%d] %s", number, len(r.plan.Cases), c.Sentence)
+	r.say("[%s] %s", at, c.Sentence)
 	r.progress.begins(c)
 	ctx = executor.WithScope(ctx, c.ID) // so that alerts find their way to this spec
 	if c.Kind != plan.Control {
@@ -83,7 +83,11 @@ func (r *run) runCase(ctx context.Context, number int, c plan.Case) (verdict.Ver
 func (k *caseRun) begin() {
 	planned := &history.Planned{
 		Kind: k.Kind, Level: string(k.Level), Nodes: k.Nodes, Shards: k.plan.Shards, Unavailable: k.Unavailable,
-		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic},
+		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic, Quantiles: k.config.quantiles},
+		Of:     k.Of, Repeat: k.Repeat,
+	}
+	if k.Repeat > 0 {
+		planned.Repeats = k.config.repeat
 	}
 	if k.kind.Settles {
 		planned.Budget.Settle = k.backend().settle

@@ -118,6 +118,9 @@ func TestPrecedence(t *testing.T) {
 	if got.budgetCases != 7 || got.kinds != "hang" || got.maxSize != 2 || got.levels != defaultLevels {
 		t.Errorf("got %+v", got)
 	}
+	if again := (config{caseID: "s:crash:machine:m1@3"}).with(suite); again.caseID != "s:crash:machine:m1" {
+		t.Errorf("to do the third repeat of a case again is to do the case again, got %s", again.caseID)
+	}
 	t.Setenv("CUTSET_HOLD", "long")
 	if err := fromEnvironment(flags); err == nil {
 		t.Error("CUTSET_HOLD=long was accepted")
@@ -125,7 +128,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestBadConfiguration(t *testing.T) {
-	for _, args := range [][]string{{"-provider=aws"}, {"-world=flat"}, {"-hold=-1s"}, {"-budget-cases=-1"}} {
+	for _, args := range [][]string{{"-provider=aws"}, {"-world=flat"}, {"-hold=-1s"}, {"-budget-cases=-1"}, {"-repeat=-1"}, {"-budget-quantiles=p90=3s"}} {
 		var c config
 		flags := flag.NewFlagSet("", flag.ContinueOnError)
 		c.register(flags)
@@ -134,6 +137,18 @@ func TestBadConfiguration(t *testing.T) {
 		}
 		if err := c.check(); err == nil {
 			t.Errorf("%v was accepted", args)
+		}
+	}
+}
+
+func TestQuantiles(t *testing.T) {
+	var q quantiles
+	if err := q.Set("p50=8s,p90=12s"); err != nil || q["p50"] != 8*time.Second || q.String() != "p50=8s,p90=12s" {
+		t.Errorf("got %v, %v", q, err)
+	}
+	for _, bad := range []string{"p90", "p0=1s", "p101=1s", "90=1s", "p90=-1s", "p90=1", "p09=1s"} {
+		if err := q.Set(bad); err == nil {
+			t.Errorf("%s was accepted", bad)
 		}
 	}
 }

@@ -4,10 +4,14 @@ import (
 	"cmp"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/plan"
 	"github.com/cutset-dev/cutset/framework/provider/embedded"
 )
 
@@ -16,7 +20,9 @@ import (
 type config struct {
 	provider, world, placement, caseID, output string
 	levels, kinds                              string
-	budgetCases, maxSize                       int
+	budgetCases, maxSize, repeat, budgetShrink int
+	shrink                                     bool
+	quantiles                                  quantiles
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
 	planOnly                                   bool
@@ -39,6 +45,7 @@ const (
 	defaultLevels      = "machine,instance"
 	defaultBudgetCases = 14
 	defaultRedundancy  = 60 * time.Second
+	defaultShrink      = 6  // cases
 	minimumTraffic     = 15 // operations of each kind and shard before a fault
 )
 
@@ -75,6 +82,10 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.DurationVar(&c.hold, "hold", 0, "how long a fault lasts, at least (default: 9s, on Kubernetes 30s)")
 	flags.DurationVar(&c.outage, "budget-outage", 0, "how long a shard may be away where it must stay available, load-normalized (default: 15s, on Kubernetes 45s)")
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
+	flags.IntVar(&c.repeat, "repeat", 1, "do the whole plan so many times; the budgets of cases and of time are for each")
+	flags.Var(&c.quantiles, "budget-quantiles", "with -repeat: `budgets` of the quantiles of a case's outages, load-normalized, as p50=8s,p90=12s")
+	flags.BoolVar(&c.shrink, "shrink", false, "when a case fails, look for the smallest part of its fault set that still does")
+	flags.IntVar(&c.budgetShrink, "budget-shrink", defaultShrink, "do at most so many cases to shrink one")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
 	flags.StringVar(&c.shard, "shard", "", "do only the `i/n`-th part of the plan; see `cutset merge`")
 	flags.StringVar(&c.compare, "compare", "", "compare with the earlier run in this `directory`, in report.html")
@@ -108,10 +119,37 @@ func (c config) with(s Suite) config {
 	c.kinds = cmp.Or(c.kinds, strings.Join(s.Kinds, ","))
 	c.budgetCases = cmp.Or(c.budgetCases, s.BudgetCases, defaultBudgetCases)
 	c.maxSize = cmp.Or(c.maxSize, s.MaxSize)
+	c.caseID, _, _ = strings.Cut(c.caseID, plan.Again) // which run of it does not matter
 	backend := backends[c.provider]
 	c.hold, c.outage = cmp.Or(c.hold, backend.hold), cmp.Or(c.outage, backend.outage)
 	c.budgetTime = cmp.Or(c.budgetTime, backend.budgetTime)
 	return c
+}
+
+// quantiles are budgets by quantile, as p90; the value of a flag.
+type quantiles map[string]time.Duration
+
+// String implements [flag.Value].
+func (q *quantiles) String() string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(*q)) {
+		parts = append(parts, fmt.Sprintf("%s=%s", name, (*q)[name]))
+	}
+	return strings.Join(parts, ",")
+}
+
+// Set implements [flag.Value].
+func (q *quantiles) Set(value string) error {
+	*q = quantiles{}
+	for _, part := range list(value) {
+		name, text, _ := strings.Cut(part, "=")
+		limit, err := time.ParseDuration(text)
+		if _, ok := history.Quantile(name); !ok || err != nil || limit <= 0 {
+			return fmt.Errorf("%q is no budget of a quantile; write p1 to p100, an equals sign and a duration, as p90=12s", part)
+		}
+		(*q)[name] = limit
+	}
+	return nil
 }
 
 // list splits a flag's value at its commas.

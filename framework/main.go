@@ -60,12 +60,17 @@ func (c config) check() error {
 	if at, of := c.part(); c.shard != "" && (at < 1 || of < at || c.shard != fmt.Sprintf("%d/%d", at, of)) {
 		return fmt.Errorf("-shard=%s: write i/n, with i from 1 to n, as 1/3", c.shard)
 	}
+	if len(c.quantiles) > 0 && c.repeat < 2 {
+		return errors.New("-budget-quantiles is about the repeats of a case; give -repeat as well, as -repeat=10")
+	}
 	for _, d := range []struct {
 		flag  string
 		value int64
 	}{
 		{"budget-cases", int64(c.budgetCases)},
 		{"max-size", int64(c.maxSize)},
+		{"repeat", int64(c.repeat)},
+		{"budget-shrink", int64(c.budgetShrink)},
 		{"budget-time", int64(c.budgetTime)},
 		{"hold", int64(c.hold)},
 		{"budget-outage", int64(c.outage)},

@@ -102,16 +102,23 @@ func (p *progress) ended(c report.Case) {
 	p.current = nil
 	p.versions++
 	p.enter("about to go on")
-	if len(p.cases) >= len(p.plan.Cases) {
+	if len(p.done()) == len(p.plan.Cases) {
 		p.enter("reporting and taking everything down")
 	}
 }
 
-// results are the cases so far. Until the run is ready nothing of it may be read.
+// results are the planned cases so far. Until the run is ready nothing of it may be read.
 func (p *progress) results() (cases []report.Case, ready bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.cases), p.ready
+	return p.done(), p.ready
+}
+
+// done leaves out what was done besides the plan.
+func (p *progress) done() []report.Case {
+	return slices.DeleteFunc(slices.Clone(p.cases), func(c report.Case) bool {
+		return !slices.ContainsFunc(p.plan.Cases, func(planned plan.Case) bool { return planned.ID == c.ID })
+	})
 }
 
 // now is where the run is at this moment.
@@ -122,10 +129,8 @@ func (p *progress) now() report.Now {
 	var spent time.Duration
 	for _, c := range p.cases {
 		spent += c.Verdict.Took
-		if slices.ContainsFunc(p.plan.Cases, func(planned plan.Case) bool { return planned.ID == c.ID }) {
-			n.Done++
-		}
 	}
+	n.Done = len(p.done())
 	each := p.each
 	if len(p.cases) > 0 {
 		each = spent / time.Duration(len(p.cases))

@@ -18,7 +18,7 @@ import (
 
 // replay is the command that runs a case again, alone.
 func (r *run) replay(c plan.Case) string {
-	command := r.backend().replay + c.ID
+	command := r.backend().replay + c.Planned()
 	if r.config.placement != "" {
 		// From the module's root, above the runs' directory, where make is called.
 		file := r.config.placement
@@ -171,7 +171,12 @@ func (r *run) earlier() (*report.Report, error) {
 // printPlan prints what the run would do.
 func (r *run) printPlan() {
 	for i, c := range r.plan.Cases {
-		r.say("%3d  %-44s %s", i+1, c.ID, c.Sentence)
+		if c.Repeat < 2 {
+			r.say("%3d  %-44s %s", i+1, c.Planned(), c.Sentence)
+		}
+	}
+	if r.config.repeat > 1 {
+		r.say("all of that %d times", r.config.repeat)
 	}
 	for _, c := range r.plan.Coverage {
 		r.say("%s", c)

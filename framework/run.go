@@ -259,6 +259,7 @@ func (r *run) freezePlan(ctx context.Context) error {
 	if at, of := r.config.part(); of > 0 {
 		r.plan = r.plan.Part(at, of)
 	}
+	r.plan = r.plan.Repeated(r.config.repeat)
 	return nil
 }
 

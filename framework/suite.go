@@ -49,6 +49,9 @@ func RunSuite(t *testing.T, suite Suite) {
 	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	suiteConfig, reporterConfig := ginkgo.GinkgoConfiguration()
+	if len(config.quantiles) > 0 && suiteConfig.ParallelTotal > 1 {
+		t.Fatal("-budget-quantiles judges all repeats of a case together, and parallel processes would share them out; run Ginkgo with one process")
+	}
 
 	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
 	r, err := newRun(suite, config, suiteConfig.ParallelProcess, parallelKey(suiteConfig.ParallelTotal, suiteConfig.ParallelHost, suiteConfig.RandomSeed))
@@ -109,12 +112,16 @@ func Cases(text string) bool {
 		}
 		for number, c := range r.plan.Cases {
 			// Ginkgo orders specs by where they are written: these are, in the plan.
-			ginkgo.It(c.Sentence, ginkgo.Label(c.ID), r.locate(c.ID), func(ctx ginkgo.SpecContext) {
+			ginkgo.It(c.Sentence, ginkgo.Label(c.ID), r.locate(c.Planned()), func(ctx ginkgo.SpecContext) {
 				if reason := r.noTimeFor(); reason != "" {
 					r.leaveOut(c.ID, reason)
 					ginkgo.Skip(reason)
 				}
-				v, err := r.runCase(ctx, number+1, c)
+				v, err := r.runCase(ctx, fmt.Sprintf("%d/%d", number+1, len(r.plan.Cases)), c)
+				if err == nil && r.shrinkable(c, v) {
+					v.Shrunk, err = r.shrink(ctx, c)
+					r.progress.ended(r.reportOf(c, v))
+				}
 				r.addEntries(ctx, c.ID)
 				gomega.Expect(err).NotTo(gomega.HaveOccurred())
 				ginkgo.AddReportEntry("verdict", v, ginkgo.ReportEntryVisibilityNever)

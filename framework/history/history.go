@@ -12,6 +12,8 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -65,6 +67,14 @@ type Budget struct {
 	Settle     time.Duration `json:"settle"`     // until it refuses, where it is predicted to be unavailable
 	Redundancy time.Duration `json:"redundancy"` // from the heal to all copies in place
 	Traffic    int           `json:"traffic"`    // operations of each kind that a shard serves before the fault
+	// Quantiles bound the outages of a case over all of its repeats; see [Quantile] for the keys.
+	Quantiles map[string]time.Duration `json:"quantiles,omitempty"`
+}
+
+// Quantile returns which share of a distribution the key of a budget stands for: 0.9 for p90. p1 to p100 are keys.
+func Quantile(key string) (share float64, ok bool) {
+	percent, err := strconv.Atoi(strings.TrimPrefix(key, "p"))
+	return float64(percent) / 100, err == nil && percent >= 1 && percent <= 100 && key == fmt.Sprint("p", percent)
 }
 
 // PhaseName names a step of a case, in the order of the constants.

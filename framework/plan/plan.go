@@ -35,7 +35,7 @@ type Case struct {
 	Sentence    string                 `json:"sentence"`
 	// Of is the id of the case in the plan that this one is the Repeat-th run of; "" where it is the only one.
 	Of     string `json:"of,omitempty"`
-	Repeat int    `json:"repeat,omitempty"`
+	Repeat int    `json:"repeat,omitempty"` // from 1
 }
 
 // Control is the kind of the case in which nothing fails.
@@ -129,10 +129,14 @@ func Make(topology faultcalc.Topology, spec Spec) (Plan, error) {
 			p.LeftOut = append(p.LeftOut, LeftOut{string(l.name) + ":…", fmt.Sprintf("more than %d fault sets; not listed", mostSets)})
 		}
 	}
-	if spec.Only != "" && len(p.Cases) == 0 {
-		return p, fmt.Errorf("%w: %s; the plan's file lists what there is", ErrNoCase, spec.Only)
-	}
 	var err error
+	if spec.Only != "" && len(p.Cases) == 0 {
+		only, err := byID(topology, spec)
+		if err != nil {
+			return p, err
+		}
+		p.Cases = append(p.Cases, only)
+	}
 	p.Coverage, err = Cover(topology, spec.Levels, p.Cases)
 	return p, err
 }

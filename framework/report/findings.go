@@ -117,7 +117,7 @@ type repeatPoint struct {
 
 func (r *Report) repeatPoints() (points []repeatPoint) {
 	for _, c := range r.Cases {
-		if longest, _, some := worstOutage(c); some && c.Of != "" {
+		if longest, _, some := worstOutage(c); some && c.Of != "" && c.Verdict.Outcome != verdict.Indeterminate {
 			points = append(points, repeatPoint{c.ID, c.Of, c.Verdict.Outcome, float64(longest.Milliseconds()) / 1000})
 		}
 	}

@@ -14,7 +14,7 @@ type Repeats struct {
 	Case     string `json:"case"` // its id; those of the runs have @1, @2 and so on after it
 	Runs     int    `json:"runs"`
 	Outcomes Counts `json:"outcomes"`
-	// Of each run, the longest outage of a shard that had to serve; nil where none had to.
+	// Of each run that is not indeterminate, the longest outage of a shard that had to serve; nil where none had to.
 	Outage           *Distribution `json:"outage,omitempty"`
 	OutageNormalized *Distribution `json:"outageNormalized,omitempty"`
 	Failover         *Phases       `json:"failover,omitempty"` // nil where no shard is known to have failed over
@@ -53,6 +53,9 @@ func repeats(cases []Case) (all []Repeats) {
 		}
 		all[i].Runs++
 		all[i].Outcomes.add(c.Verdict.Outcome)
+		if c.Verdict.Outcome == verdict.Indeterminate {
+			continue
+		}
 		if longest, weighted, some := worstOutage(c); some {
 			raw[c.Of], normalized[c.Of] = append(raw[c.Of], longest), append(normalized[c.Of], weighted)
 		}

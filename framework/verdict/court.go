@@ -69,8 +69,14 @@ func (c *Court) Verdict(caseID string) (Verdict, error) {
 }
 
 func (c *Court) judge(e *Evidence) Verdict {
-	e.load, e.lapses = c.load, c.lapses
-	e.sort()
+	e.repeats = nil
+	for _, other := range c.order {
+		if other == e || other.Planned.Of == e.Planned.Of && other.Planned.Repeat > 0 && e.Planned.Repeat > 0 {
+			other.load, other.lapses = c.load, c.lapses
+			other.sort()
+			e.repeats = append(e.repeats, other)
+		}
+	}
 	return e.judge()
 }
 

@@ -30,6 +30,9 @@ type Evidence struct {
 	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
 
 	rolesBefore, rolesAfter map[int]string
+
+	shrunk  *history.Shrunk
+	repeats []*Evidence // all so far of the case that this one repeats
 }
 
 type step struct {
@@ -60,7 +63,7 @@ func newEvidence(r history.Record) *Evidence {
 
 // add takes in what belongs to the case alone.
 func (e *Evidence) add(r history.Record) {
-	if r.Command == nil && r.Alert == nil { // those may come late
+	if r.Command == nil && r.Alert == nil && r.Shrunk == nil { // those may come late
 		e.ended = max(e.ended, r.At)
 	}
 	switch {
@@ -68,6 +71,8 @@ func (e *Evidence) add(r history.Record) {
 		e.problems = append(e.problems, step{*r.Phase, r.At})
 	case r.Phase != nil:
 		e.phases[r.Phase.Name] = r.At
+	case r.Shrunk != nil:
+		e.shrunk = r.Shrunk
 	case r.Fault != nil:
 		e.faults = append(e.faults, *r.Fault)
 	case r.Roles != nil && e.rolesBefore == nil:

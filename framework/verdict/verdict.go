@@ -154,8 +154,8 @@ func Judge(records iter.Seq2[history.Record, error]) ([]Verdict, error) {
 }
 
 func (e *Evidence) judge() Verdict {
-	v := Verdict{Case: e.Case, Outcome: Pass, Findings: []Finding{}, Began: e.began, Took: e.ended - e.began}
-	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, consistent, balanced, available, unavailable, recovered, bite, traffic, steps} {
+	v := Verdict{Case: e.Case, Outcome: Pass, Findings: []Finding{}, Began: e.began, Took: e.ended - e.began, Shrunk: e.shrunk}
+	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, consistent, balanced, available, unavailable, recovered, bite, traffic, steps, distributed} {
 		v.Findings = append(v.Findings, judge(e)...)
 	}
 	v.Notes = append(e.claims(), e.ownFaults()...)

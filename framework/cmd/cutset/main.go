@@ -27,6 +27,7 @@ import (
 	"github.com/cutset-dev/cutset/framework/provider"
 	"github.com/cutset-dev/cutset/framework/provider/embedded"
 	"github.com/cutset-dev/cutset/framework/provider/kind"
+	"github.com/cutset-dev/cutset/framework/report"
 	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
@@ -216,6 +217,7 @@ func clean(ctx context.Context, out io.Writer, dir string) error {
 	return nil
 }
 
+// recheck judges a run's history again. It fails where a verdict is bad, and where it is not the one that the run gave.
 func recheck(_ context.Context, out io.Writer, dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "history*.jsonl"))
 	if err != nil {
@@ -224,7 +226,11 @@ func recheck(_ context.Context, out io.Writer, dir string) error {
 	if len(files) == 0 {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, "history.jsonl"), fs.ErrNotExist)
 	}
-	bad := 0
+	given, err := givenVerdicts(dir)
+	if err != nil {
+		return err
+	}
+	bad, other := 0, 0
 	for _, file := range files {
 		verdicts, err := verdict.Judge(history.Read(file))
 		if err != nil {
@@ -232,13 +238,36 @@ func recheck(_ context.Context, out io.Writer, dir string) error {
 		}
 		for _, v := range verdicts {
 			_, _ = fmt.Fprintf(out, "%-13s  %s: %s\n", v.Outcome, v.Case, v.Summary())
-			if v.Outcome != verdict.Pass {
+			if v.Outcome == verdict.Fail || v.Outcome == verdict.Indeterminate {
 				bad++
 			}
+			if before, ok := given[v.Case]; ok && (before.Outcome != v.Outcome || before.Summary() != v.Summary()) {
+				other++
+				_, _ = fmt.Fprintf(out, "%-13s  was what the run said: %s\n", before.Outcome, before.Summary())
+			}
 		}
+	}
+	if other > 0 {
+		return fmt.Errorf("%d verdicts are not those that the run gave", other)
 	}
 	if bad > 0 {
 		return fmt.Errorf("%d verdicts are not pass", bad)
 	}
 	return nil
+}
+
+// givenVerdicts are those of the run's own report, by case; none where it was killed before it wrote one.
+func givenVerdicts(dir string) (map[string]verdict.Verdict, error) {
+	given := map[string]verdict.Verdict{}
+	re, err := report.Read(filepath.Join(dir, "report.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return given, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range re.Cases {
+		given[c.ID] = c.Verdict
+	}
+	return given, nil
 }
