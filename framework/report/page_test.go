@@ -341,7 +341,7 @@ func TestPictures(t *testing.T) {
 	}
 	wantCuts := []cutSet{
 		{Nodes: []string{"a", "b"}, Shards: []int{1}},
-		{Nodes: []string{"c", "d"}, Shards: []int{2}, Tested: []tested{{"s:crash:instance:c+d", "crash", verdict.Pass}}},
+		{Nodes: []string{"c", "d"}, Shards: []int{2}, Tested: []tested{{"s:crash:instance:c+d", "crash", verdict.Pass, 1}}},
 	}
 	if diff := cmp.Diff(wantCuts, instances.Cuts); diff != "" || len(instances.Single) > 0 {
 		t.Errorf("instances (-want +got):\n%s", diff)

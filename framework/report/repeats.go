@@ -108,9 +108,8 @@ func phases(list []verdict.Failover) *Phases {
 	}
 }
 
-// Words are the outcomes that there were, as 18 pass, 2 slower.
-func (c Counts) Words() string {
-	var words []string
+// Words are the outcomes that there were, as 18 pass and 2 slower.
+func (c Counts) Words() (words []string) {
 	for _, outcome := range []struct {
 		n    int
 		name verdict.Outcome
@@ -119,7 +118,7 @@ func (c Counts) Words() string {
 			words = append(words, fmt.Sprintf("%d %s", outcome.n, outcome.name))
 		}
 	}
-	return strings.Join(words, ", ")
+	return words
 }
 
 func (d Distribution) String() string {
@@ -128,7 +127,7 @@ func (d Distribution) String() string {
 
 // String is the line of the summary.
 func (r Repeats) String() string {
-	text := fmt.Sprintf("%s: %s: %s", r.Case, count(r.Runs, "run"), r.Outcomes.Words())
+	text := fmt.Sprintf("%s: %s: %s", r.Case, count(r.Runs, "run"), strings.Join(r.Outcomes.Words(), ", "))
 	if r.Outage != nil {
 		text += fmt.Sprintf("; outage %s (load-normalized: %s)", r.Outage, r.OutageNormalized)
 	}

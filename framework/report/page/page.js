@@ -37,6 +37,8 @@ function name(chart, label) {
   return chart;
 }
 
+// median of two in the middle is the lower one, as in the tables.
+const median = (values) => Float64Array.from(values).sort()[(values.length - 1) >> 1];
 const width = (figure) => Math.max(560, Math.min(figure.clientWidth || 900, 1160));
 
 // --- time lines
@@ -143,7 +145,7 @@ function outages(figure) {
     width: width(figure), height: 70 + kinds.size * 52, marginLeft: 150, marginRight: 110, marginBottom: 40,
     x: { label: "outage in seconds", labelAnchor: "center", labelOffset: 36, labelArrow: "none", grid: true, zero: true }, y: { label: null, padding: 0.2 }, fy: { label: null, padding: 0.15 },
     marks: [
-      Plot.tickX(data.outages, Plot.groupY({ x: "median" }, { x: "seconds", y: group, fy: "kind", stroke: "var(--ink)", strokeWidth: 2 })),
+      Plot.tickX(data.outages, Plot.groupY({ x: median }, { x: "seconds", y: group, fy: "kind", stroke: "var(--ink)", strokeWidth: 2 })),
       Plot.dot(data.outages, {
         x: "seconds", y: group, fy: "kind", r: 4, symbol: (d) => (d.primary ? "circle" : "cross"), stroke: (d) => (d.primary ? "var(--silent)" : "var(--served)"),
         fill: (d) => (d.primary ? "var(--silent)" : "none"), fillOpacity: 0.35, title: (d) => `${d.case}\nshard ${d.shard}: ${number(d.seconds)}`,
@@ -161,7 +163,7 @@ function repeats(figure) {
     width: width(figure), height: 70 + cases.length * 34, marginLeft: 20 + 6.5 * Math.max(...cases.map((c) => c.length)), marginBottom: 40,
     x: { label: "outage in seconds", labelAnchor: "center", labelOffset: 36, labelArrow: "none", grid: true, zero: true }, y: { label: null, domain: cases, padding: 0.2 },
     marks: [
-      Plot.tickX(data.repeats, Plot.groupY({ x: "median" }, { x: "seconds", y: "of", stroke: "var(--ink)", strokeWidth: 2 })),
+      Plot.tickX(data.repeats, Plot.groupY({ x: median }, { x: "seconds", y: "of", stroke: "var(--ink)", strokeWidth: 2 })),
       Object.entries(looks).map(([outcome, [symbol, stroke]]) => Plot.dot(data.repeats.filter((d) => d.outcome === outcome), {
         x: "seconds", y: "of", r: 4, symbol, stroke, strokeWidth: 1.5, title: (d) => `${d.case}\n${d.outcome}: ${number(d.seconds)}` })),
     ],
