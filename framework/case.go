@@ -46,6 +46,7 @@ func (r *run) runCase(ctx context.Context, at string, c plan.Case) (verdict.Verd
 			}
 		}
 	}
+	r.restorePrimaries(ctx)
 	sampling, stopSampling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSampling()
 	go r.recordLoad(sampling)

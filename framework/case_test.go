@@ -6,6 +6,7 @@ import (
 	"flag"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,6 +118,13 @@ func TestPrecedence(t *testing.T) {
 	got := c.with(suite)
 	if got.budgetCases != 7 || got.kinds != "hang" || got.maxSize != 2 || got.levels != defaultLevels {
 		t.Errorf("got %+v", got)
+	}
+	c.given(flags)
+	if err := flags.Parse([]string{"-hold=20s", "-output=here"}); err != nil {
+		t.Fatal(err)
+	}
+	if c.given(flags); !slices.Equal(c.matter, []string{"-hold=20s"}) {
+		t.Errorf("what a case has to be done again with: %v", c.matter)
 	}
 	if again := (config{caseID: "s:crash:machine:m1@3"}).with(suite); again.caseID != "s:crash:machine:m1" {
 		t.Errorf("to do the third repeat of a case again is to do the case again, got %s", again.caseID)

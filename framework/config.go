@@ -21,8 +21,9 @@ type config struct {
 	provider, world, placement, caseID, output string
 	levels, kinds                              string
 	budgetCases, maxSize, repeat, budgetShrink int
-	shrink                                     bool
+	shrink, restorePrimaries                   bool
 	quantiles                                  quantiles
+	matter                                     []string // flags that were given and matter to what becomes of a case
 	budgetTime, hold, outage, redundancy       time.Duration
 	seed                                       int64
 	planOnly                                   bool
@@ -84,6 +85,7 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
 	flags.IntVar(&c.repeat, "repeat", 1, "do the whole plan so many times; the budgets of cases and of time are for each")
 	flags.Var(&c.quantiles, "budget-quantiles", "with -repeat: `budgets` of the quantiles of a case's outages, load-normalized, as p50=8s,p90=12s")
+	flags.BoolVar(&c.restorePrimaries, "restore-primaries", true, "before each case, make the first primaries primaries again, where the target can be told to; a case then does not depend on the failovers before")
 	flags.BoolVar(&c.shrink, "shrink", false, "when a case fails, look for the smallest part of its fault set that still does")
 	flags.IntVar(&c.budgetShrink, "budget-shrink", defaultShrink, "do at most so many cases to shrink one")
 	flags.Int64Var(&c.seed, "seed", 1, "seed of everything random in the run")
@@ -94,6 +96,18 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.progress, "progress", progressAuto, "how to show where the run is: plain lines, a line that is drawn anew at the foot of the terminal, or auto")
 	flags.Var(&c.watch, "watch", "serve the report on this host while the run goes on, at this `address` of it (default: a free port)")
 	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
+}
+
+// given takes note of the flags that were set, and that a case has to be done again with to come to the same.
+func (c *config) given(flags *flag.FlagSet) {
+	matters := []string{
+		"budget-outage", "budget-quantiles", "budget-redundancy", "budget-slowdown", "hold", "repeat", "restore-primaries", "seed", "seed-defect", "world",
+	}
+	flags.Visit(func(f *flag.Flag) {
+		if slices.Contains(matters, f.Name) {
+			c.matter = append(c.matter, "-"+f.Name+"="+f.Value.String())
+		}
+	})
 }
 
 // fromEnvironment sets every flag of ours that the environment names. It comes before the command line is parsed.

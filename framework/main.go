@@ -20,6 +20,7 @@ func Main(m *testing.M) {
 	err := fromEnvironment(flag.CommandLine)
 	if err == nil {
 		flag.Parse()
+		settings.given(flag.CommandLine)
 		err = settings.check()
 	}
 	if err == nil {

@@ -27,8 +27,12 @@ func (r *run) replay(c plan.Case) string {
 		}
 		command += " PLACEMENT=" + file
 	}
-	if r.config.seedDefect != "" {
-		command += " ARGS=-seed-defect=" + r.config.seedDefect
+	switch args := strings.Join(r.config.matter, " "); {
+	case !strings.HasPrefix(command, "make "), args == "":
+	case len(r.config.matter) == 1:
+		command += " ARGS=" + args
+	default:
+		command += fmt.Sprintf(" ARGS=%q", args)
 	}
 	return command
 }

@@ -22,7 +22,10 @@ func (r *run) shrinkable(c plan.Case, v verdict.Verdict) bool {
 func (r *run) shrink(ctx context.Context, of plan.Case) (*history.Shrunk, error) {
 	s := &shrinking{run: r, of: of, found: history.Shrunk{Nodes: of.Nodes, Case: of.ID, Tried: []history.Tried{}}, left: r.config.budgetShrink}
 	nodes, err := minimize(of.Nodes, func(part []string) (bool, error) { return s.fails(ctx, part) })
-	s.found.Ended = fmt.Sprintf("with any node less than {%s} it does not fail", strings.Join(nodes, ", "))
+	s.found.Ended = "there is no smaller one"
+	if len(nodes) > 1 {
+		s.found.Ended = "with any node less it does not fail"
+	}
 	switch {
 	case errors.Is(err, errEnough):
 		s.found.Ended = err.Error()
@@ -33,7 +36,7 @@ func (r *run) shrink(ctx context.Context, of plan.Case) (*history.Shrunk, error)
 		s.found.Nodes, s.found.Case = nodes, s.found.Tried[at].Case
 	}
 	r.record.Add(history.Record{Case: of.ID, Shrunk: &s.found})
-	r.say("      the smallest set that fails is {%s}; tried %d smaller ones: %s", strings.Join(nodes, ", "), len(s.found.Tried), s.found.Ended)
+	r.say("      the smallest set found that fails is {%s}, after %d cases: %s", strings.Join(nodes, ", "), len(s.found.Tried), s.found.Ended)
 	return &s.found, nil
 }
 

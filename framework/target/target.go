@@ -25,6 +25,9 @@ type Target interface {
 	// Primaries returns the instance that is each shard's primary at present. A shard that has none, or
 	// does not say, is missing.
 	Primaries(ctx context.Context) (map[int]string, error)
+	// SwitchOver makes another copy of a healthy shard its primary, in an orderly way. The error wraps [errors.ErrUnsupported] where
+	// the target can't be told who is.
+	SwitchOver(ctx context.Context, shard int, to string) error
 	// Connect opens a connection to the shard's primary for one of several clients, each of which
 	// tries the copies in another order. notice gets what the server says beside its answers.
 	Connect(ctx context.Context, shard, client int, notice func(*pgconn.Notice)) (*pgx.Conn, error)

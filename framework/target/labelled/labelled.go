@@ -45,6 +45,11 @@ type account struct{ user, password, database string }
 
 var _ target.Target = (*Target)(nil)
 
+// SwitchOver implements [target.Target]: every operator has its own way, and none of them is known here.
+func (t *Target) SwitchOver(_ context.Context, shard int, to string) error {
+	return fmt.Errorf("switch shard %d over to %s: %w for a database that somebody else manages", shard, to, errors.ErrUnsupported)
+}
+
 // New looks at the pods that there are. All that it asks the servers goes through the executor, in the class "probe".
 func New(ctx context.Context, cluster Pods, table string, commands *executor.Executor) (*Target, error) {
 	preset := cluster.Preset()

@@ -29,13 +29,14 @@ func (t *Target) Deploy(ctx context.Context) error {
 	return group.Wait()
 }
 
-// deployShard starts the shard's first member alone, so that it is the one that becomes primary, then the others.
+// deployShard starts the shard's first member alone, so that it is the one that becomes primary, then the others; where a controller
+// starts them all at once, the first is made primary afterwards.
 func (t *Target) deployShard(ctx context.Context, shard int) error {
 	copies := t.copiesOf(shard)
 	if err := t.runs.start(ctx, copies[0]); err != nil {
 		return err
 	}
-	err := wait(ctx, fmt.Sprintf("shard %d to have a primary", shard), func(ctx context.Context) error {
+	err := wait(ctx, fmt.Sprintf("shard %d to have a primary", shard), glance, func(ctx context.Context) error {
 		return t.hasPrimary(ctx, shard)
 	})
 	if err != nil {
@@ -49,8 +50,15 @@ func (t *Target) deployShard(ctx context.Context, shard int) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	err = wait(ctx, fmt.Sprintf("shard %d to be redundant", shard), func(ctx context.Context) error {
-		return t.shardRedundant(ctx, shard)
+	redundant := func(ctx context.Context) error { return t.shardRedundant(ctx, shard) }
+	if err := wait(ctx, fmt.Sprintf("shard %d to be redundant", shard), glance, redundant); err != nil {
+		return err
+	}
+	err = wait(ctx, fmt.Sprintf("%s to be shard %d's primary", copies[0].Instance, shard), change, func(ctx context.Context) error {
+		if err := t.SwitchOver(ctx, shard, copies[0].Instance); err != nil {
+			return err
+		}
+		return redundant(ctx)
 	})
 	if err != nil {
 		return err
@@ -122,9 +130,15 @@ func (t *Target) schema(shard int) string {
 		target.CreateBeside, target.Registers, target.Accounts)
 }
 
-// wait tries until the check passes or the context ends; the error says what was seen last.
-func wait(ctx context.Context, what string, check func(ctx context.Context) error) error {
-	const every, patience = 100 * time.Millisecond, 2 * time.Second
+// How long one look may take, and one change that the database makes by itself.
+const (
+	glance = 2 * time.Second
+	change = 20 * time.Second
+)
+
+// wait tries until the check passes or the context ends, with so much patience for each try; the error says what was seen last.
+func wait(ctx context.Context, what string, patience time.Duration, check func(ctx context.Context) error) error {
+	const every = 100 * time.Millisecond
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

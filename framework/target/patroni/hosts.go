@@ -36,7 +36,7 @@ type hosts struct {
 }
 
 // New prepares a deployment of the placement on the cluster's machines. All of its commands go through the executor,
-// in the class "probe".
+// in the class "probe", or "collect" where they take seconds.
 func New(p placement.Placement, cluster provider.Host, commands *executor.Executor) (*Target, error) {
 	t := newTarget(p, cluster, commands)
 	h := &hosts{Target: t, host: cluster}

@@ -46,7 +46,7 @@ type pods struct {
 }
 
 // NewOnKubernetes prepares a deployment of the placement in the cluster's namespace, with PostgreSQL and Patroni from the
-// image. Which of a shard's pods is primary first is up to Patroni.
+// image.
 func NewOnKubernetes(p placement.Placement, cluster Orchestrator, image string, commands *executor.Executor) *Target {
 	t := newTarget(p, cluster, commands)
 	t.runs = &pods{Target: t, cluster: cluster, image: image}
