@@ -75,6 +75,11 @@ func (p page) has(id string) bool {
 	return slices.ContainsFunc(p.Cases, func(c caseView) bool { return c.ID == id })
 }
 
+// first is the first repeat of a case.
+func (p page) first(of string) string {
+	return p.Cases[slices.IndexFunc(p.Cases, func(c caseView) bool { return c.Of == of })].ID
+}
+
 func (p page) chosen(which func(caseView) bool) (list []caseView) {
 	for _, c := range p.Cases {
 		if which(c) {
@@ -192,7 +197,7 @@ func (p page) fill() ([]byte, error) {
 		p.Libraries = append(p.Libraries, template.JS(read("thirdparty/"+library+".min.js"))) //nolint:gosec // pinned here
 	}
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"seconds": seconds, "millis": millis, "count": count, "shards": shardList, "done": p.has,
+		"seconds": seconds, "millis": millis, "count": count, "shards": shardList, "done": p.has, "first": p.first,
 		"join":    func(list []string) string { return strings.Join(list, ", ") },
 		"percent": func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
 	}).Parse(read("page.html"))
