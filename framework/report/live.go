@@ -2,6 +2,7 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -73,7 +74,7 @@ func NewLive(dir string, now func() Now, results func() (*Report, error)) *Live 
 }
 
 // End tells everybody who looks that the run ended, and why there is nothing more to see.
-func (l *Live) End(text string) { l.end(fmt.Errorf("%s", text)) }
+func (l *Live) End(text string) { l.end(errors.New(text)) }
 
 // ServeHTTP answers this host only, by its own names: a page from elsewhere can't have a browser ask in the name of another.
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
