@@ -81,7 +81,7 @@ func (p *progress) begins(c plan.Case) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.current, p.began = &c, time.Now()
-	p.enter("starting")
+	p.enter("getting ready")
 }
 
 func (p *progress) reached(name history.PhaseName) {
@@ -103,7 +103,7 @@ func (p *progress) ended(c report.Case) {
 	p.versions++
 	p.enter("about to go on")
 	if len(p.done()) == len(p.plan.Cases) {
-		p.enter("reporting and taking everything down")
+		p.enter("reporting")
 	}
 }
 
@@ -161,10 +161,10 @@ func (r *run) showProgress() (hide func(), err error) {
 		stopDrawing()
 		return nil, err
 	}
-	return func() {
+	return sync.OnceFunc(func() {
 		stopServing()
 		stopDrawing()
-	}, nil
+	}), nil
 }
 
 // drawProgress has everything that the run says come to the terminal itself. Tests of a package never have that for their output: go test

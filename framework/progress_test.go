@@ -59,13 +59,13 @@ func TestProgress(t *testing.T) {
 		for _, c := range frozen.Cases[1:] {
 			p.begins(c)
 			if c.Kind == plan.Control {
-				says("3 of 4 cases done · nothing fails: starting for 0 s · about 10 s left")
+				says("3 of 4 cases done · nothing fails: getting ready for 0 s · about 10 s left")
 				pass(time.Hour)
-				says("3 of 4 cases done · nothing fails: starting for 3600 s")
+				says("3 of 4 cases done · nothing fails: getting ready for 3600 s")
 			}
 			p.ended(report.Case{Case: c, Verdict: verdict.Verdict{Took: 10 * time.Second}})
 		}
-		says("4 of 4 cases done · reporting and taking everything down for 0 s")
+		says("4 of 4 cases done · reporting for 0 s")
 		before := p.now().Version
 		if p.ended(report.Case{Case: frozen.Cases[0]}); p.now().Done != 4 || p.now().Version == before {
 			t.Error("another verdict of a case is another case, or nothing new")

@@ -84,6 +84,7 @@ func RunSuite(t *testing.T, suite Suite) {
 	reporterConfig.NoColor, reporterConfig.ForceNewlines = true, true
 	reporterConfig.Succinct = !reporterConfig.Verbose && !reporterConfig.VeryVerbose
 	ginkgo.RunSpecs(t, "cutset "+suite.Name, suiteConfig, reporterConfig)
+	hide() // the summary comes after what Ginkgo says, by the same way
 	if r.report != nil {
 		if err := r.report.Summarize(r.out, r.dir); err != nil {
 			r.say("summary: %v", err)
