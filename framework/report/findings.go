@@ -25,6 +25,8 @@ type writeView struct {
 	When string
 }
 
+const mostShown = 10 // writes of a finding; report.json has more
+
 // witness knows what was seen in the runs, and where their files are.
 type witness struct {
 	seen map[string]*observed
@@ -45,7 +47,7 @@ func (w witness) findings(c Case) (views []findingView) {
 				view.Link = filepath.ToSlash(relative)
 			}
 		}
-		for _, write := range f.Writes {
+		for _, write := range f.Writes[:min(len(f.Writes), mostShown)] {
 			when := w.when(write.Case, write.Answered)
 			if write.Case != c.ID {
 				when += " in " + write.Case

@@ -85,27 +85,22 @@ func phases(list []verdict.Failover) *Phases {
 	if len(list) == 0 {
 		return nil
 	}
-	of := func(phase func(verdict.Failover) time.Duration) time.Duration {
-		var some []time.Duration
-		for _, f := range list {
-			if d := phase(f); d > 0 {
-				some = append(some, d)
-			}
+	var detect, promote, serve, total, normalized, redundancy []time.Duration
+	for _, f := range list {
+		detect, promote, serve = append(detect, f.Detect), append(promote, f.Promote), append(serve, f.Serve)
+		total, normalized = append(total, f.Total), append(normalized, f.TotalNormalized)
+		if f.Redundancy > 0 {
+			redundancy = append(redundancy, f.Redundancy)
 		}
-		if len(some) == 0 {
-			return 0
-		}
-		return median(some)
 	}
-	return &Phases{
-		Failovers:       len(list),
-		Detect:          of(func(f verdict.Failover) time.Duration { return f.Detect }),
-		Promote:         of(func(f verdict.Failover) time.Duration { return f.Promote }),
-		Serve:           of(func(f verdict.Failover) time.Duration { return f.Serve }),
-		Total:           of(func(f verdict.Failover) time.Duration { return f.Total }),
-		TotalNormalized: of(func(f verdict.Failover) time.Duration { return f.TotalNormalized }),
-		Redundancy:      of(func(f verdict.Failover) time.Duration { return f.Redundancy }),
+	p := &Phases{
+		Failovers: len(list), Detect: median(detect), Promote: median(promote), Serve: median(serve),
+		Total: median(total), TotalNormalized: median(normalized),
 	}
+	if len(redundancy) > 0 {
+		p.Redundancy = median(redundancy)
+	}
+	return p
 }
 
 // Words are the outcomes that there were, as 18 pass and 2 slower.
@@ -122,7 +117,7 @@ func (c Counts) Words() (words []string) {
 }
 
 func (d Distribution) String() string {
-	return fmt.Sprintf("%s least, %s median, %s in nine of ten, %s longest", seconds(d.Least), seconds(d.Median), seconds(d.P90), seconds(d.Longest))
+	return fmt.Sprintf("%s least, %s median, %s p90, %s longest", seconds(d.Least), seconds(d.Median), seconds(d.P90), seconds(d.Longest))
 }
 
 // String is the line of the summary.

@@ -102,8 +102,14 @@ func agrees(t *testing.T, line *timeline, s verdict.Shard) {
 			promoted = append(promoted, m.Text)
 		}
 	}
-	// The verdict looks from the injection to the heal, and at a little less than that for what never came back.
-	if outage := s.Outage.Seconds(); outage > quiet.Seconds()+0.1 && (longest < outage-0.1 || longest > outage+1) {
+	// The verdict looks from the injection to the first heal, and the picture until all are done.
+	healing := 0.25
+	for _, step := range line.Steps {
+		if step.Text == string(history.Heal) {
+			healing += line.Fault.To - step.At
+		}
+	}
+	if outage := s.Outage.Seconds(); outage > quiet.Seconds()+0.1 && (longest < outage-0.1 || longest > outage+healing) {
 		t.Errorf("shard %d: the verdict says %.1f s of outage, the picture %.1f s", s.Number, outage, longest)
 	}
 	if want := s.FailedOver(); want != slices.Contains(promoted, s.PrimaryAfter) {
