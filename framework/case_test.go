@@ -137,8 +137,18 @@ func TestPrecedence(t *testing.T) {
 
 func TestBadConfiguration(t *testing.T) {
 	for _, args := range [][]string{
-		{"-provider=aws"}, {"-world=flat"}, {"-hold=-1s"}, {"-budget-cases=-1"}, {"-repeat=-1"}, {"-budget-quantiles=p90=3s"},
-		{"-progress=fancy"}, {"-watch=0.0.0.0:80"}, {"-watch=192.0.2.1:80"}, {"-watch=example.com:80"}, {"-watch=:80"}, {"-watch=127.0.0.1"},
+		{"-provider=aws"},
+		{"-world=flat"},
+		{"-hold=-1s"},
+		{"-budget-cases=-1"},
+		{"-repeat=-1"},
+		{"-budget-quantiles=p90=3s"},
+		{"-progress=fancy"},
+		{"-watch=0.0.0.0:80"},
+		{"-watch=192.0.2.1:80"},
+		{"-watch=example.com:80"},
+		{"-watch=:80"},
+		{"-watch=127.0.0.1"},
 	} {
 		var c config
 		flags := flag.NewFlagSet("", flag.ContinueOnError)

@@ -10,9 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/onsi/ginkgo/v2/types"
+	"golang.org/x/sys/unix"
 
 	"github.com/cutset-dev/cutset/framework/history"
 	"github.com/cutset-dev/cutset/framework/plan"

@@ -52,7 +52,7 @@ func TestEvidence(t *testing.T) {
 func TestPageShowsWhatJudgesKnow(t *testing.T) {
 	for name, more := range map[string][]string{
 		"failing": {
-			"<p>s2-m2, s2-m3, ", ">Drawn, operation by operation</a>", "<caption>The first 10 of 228 writes</caption>", "<strong>{m1}</strong> (ha:isolate:machine:m1@part); ",
+			"<p>s2-m2, s2-m3, ", ">Drawn, operation by operation</a>", "<summary>The first 10 of 228 writes</summary>", "<strong>{m1}</strong> (ha:isolate:machine:m1@part); ",
 			"came late, by", "<caption>Outages of more than half a second",
 		},
 		"healthy": {
