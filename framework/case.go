@@ -25,6 +25,7 @@ type caseRun struct {
 	kind    fault.Kind
 	faults  map[string]fault.Fault // by node
 	traffic *workload.Traffic
+	began   time.Time
 }
 
 // runCase does the case and judges it. The steps are those of history.PhaseName; whatever stops
@@ -68,6 +69,7 @@ func (r *run) runCase(ctx context.Context, at string, c plan.Case) (verdict.Verd
 	k.traffic.Stop()
 	stopObserver()
 	k.reached(history.Ended)
+	k.events(end)
 	for _, shard := range readable {
 		if err := r.audit(end, c.ID, shard); err != nil {
 			r.log.Error("audit", "case", c.ID, "error", err)
@@ -84,7 +86,7 @@ func (r *run) runCase(ctx context.Context, at string, c plan.Case) (verdict.Verd
 func (k *caseRun) begin() {
 	planned := &history.Planned{
 		Kind: k.Kind, Level: string(k.Level), Nodes: k.Nodes, Shards: k.plan.Shards, Unavailable: k.Unavailable,
-		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic, Quantiles: k.config.quantiles},
+		Budget: history.Budget{Outage: k.config.outage, Redundancy: k.config.redundancy, Traffic: minimumTraffic, Slowdown: k.config.slowdown, Quantiles: k.config.quantiles},
 		Of:     k.Of, Repeat: k.Repeat,
 	}
 	if k.Repeat > 0 {
@@ -93,6 +95,7 @@ func (k *caseRun) begin() {
 	if k.kind.Settles {
 		planned.Budget.Settle = k.backend().settle
 	}
+	k.began = time.Now()
 	k.record.Add(history.Record{Case: k.ID, Planned: planned})
 	k.reached(history.Started)
 }
@@ -163,6 +166,17 @@ func (k *caseRun) primaries(ctx context.Context) {
 		k.log.Warn("primaries", "case", k.ID, "error", err)
 	}
 	k.record.Add(history.Record{Case: k.ID, Roles: &history.Roles{Primaries: primaries}})
+}
+
+// events records what the servers' own logs tell of changes of primaries in the case. Not to know is no problem of the case.
+func (k *caseRun) events(ctx context.Context) {
+	events, err := k.target.Events(ctx, k.began)
+	if err != nil {
+		k.log.Warn("not all logs tell of changes of primaries; phases of failovers may be missing", "case", k.ID, "error", err)
+	}
+	for _, e := range events {
+		k.record.Add(history.Record{At: k.record.Since(e.At), Case: k.ID, Event: &e.Event})
+	}
 }
 
 // breakAndHeal injects, holds and heals.

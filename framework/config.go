@@ -25,6 +25,7 @@ type config struct {
 	quantiles                                  quantiles
 	matter                                     []string // flags that were given and matter to what becomes of a case
 	budgetTime, hold, outage, redundancy       time.Duration
+	slowdown                                   float64
 	seed                                       int64
 	planOnly                                   bool
 	progress                                   string
@@ -46,6 +47,7 @@ const (
 	defaultLevels      = "machine,instance"
 	defaultBudgetCases = 14
 	defaultRedundancy  = 60 * time.Second
+	defaultSlowdown    = 5
 	defaultShrink      = 6  // cases
 	minimumTraffic     = 15 // operations of each kind and shard before a fault
 )
@@ -83,6 +85,7 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.DurationVar(&c.hold, "hold", 0, "how long a fault lasts, at least (default: 9s, on Kubernetes 30s)")
 	flags.DurationVar(&c.outage, "budget-outage", 0, "how long a shard may be away where it must stay available, load-normalized (default: 15s, on Kubernetes 45s)")
 	flags.DurationVar(&c.redundancy, "budget-redundancy", defaultRedundancy, "how long all copies may take to be back after the heal, load-normalized")
+	flags.Float64Var(&c.slowdown, "budget-slowdown", defaultSlowdown, "by what `factor` writes may become slower where a shard must stay available, outages apart, before its verdict is slower")
 	flags.IntVar(&c.repeat, "repeat", 1, "do the whole plan so many times; the budgets of cases and of time are for each")
 	flags.Var(&c.quantiles, "budget-quantiles", "with -repeat: `budgets` of the quantiles of a case's outages, load-normalized, as p50=8s,p90=12s")
 	flags.BoolVar(&c.restorePrimaries, "restore-primaries", true, "before each case, make the first primaries primaries again, where the target can be told to; a case then does not depend on the failovers before")

@@ -54,6 +54,7 @@ var defects = map[string]defect{
 		what:   "a proxy between the clients and the database sends every write twice",
 		target: func(t target.Target) target.Target { return proxied{t} },
 	},
+	"slow-answers": slowAnswers(),
 }
 
 func defectNames() string { return strings.Join(slices.Sorted(maps.Keys(defects)), ", ") }
@@ -105,6 +106,19 @@ func standStill(ctx context.Context, do action) error {
 	}
 	go func() { _ = stop.Wait() }() // reaps it
 	return do(ctx)
+}
+
+// slowAnswers has every answer to a client come late while a fault is in force.
+func slowAnswers() defect {
+	var slow atomic.Bool
+	set := func(to bool) func(context.Context, action) error {
+		return func(ctx context.Context, do action) error { slow.Store(to); return do(ctx) }
+	}
+	return defect{
+		what:    "from an injection to its heal, every answer to a client comes " + late.String() + " late",
+		cluster: onNodes(func() meddler { return meddler{inject: set(true), heal: set(false)} }),
+		target:  func(t target.Target) target.Target { return sluggish{t, &slow} },
+	}
 }
 
 func (m meddler) injects(ctx context.Context, do action) error {
@@ -210,12 +224,49 @@ func (t hasty) Connect(ctx context.Context, shard, client int, notice func(*pgco
 	return conn, err
 }
 
+// late is more than a verdict lets pass, and less than a client waits.
+const late = 300 * time.Millisecond
+
+// sluggish is a target whose answers to clients come late.
+type sluggish struct {
+	target.Target
+	slow *atomic.Bool
+}
+
+func (t sluggish) Connect(ctx context.Context, shard, client int, notice func(*pgconn.Notice)) (*pgx.Conn, error) {
+	var connected atomic.Bool
+	conn, err := through(ctx, t.Target, shard, client, notice, func(conn net.Conn) net.Conn {
+		return &lateConn{Conn: conn, late: func() bool { return connected.Load() && t.slow.Load() }}
+	})
+	connected.Store(true) // a connection takes many answers
+	return conn, err
+}
+
+// lateConn is a client's end of a connection on which answers come late.
+type lateConn struct {
+	net.Conn
+	late func() bool
+}
+
+// Read implements [net.Conn].
+func (c *lateConn) Read(answer []byte) (int, error) {
+	n, err := c.Conn.Read(answer)
+	if c.late() {
+		<-time.After(late)
+	}
+	return n, err
+}
+
 // proxied is a target that is reached through a proxy which replays writes.
 type proxied struct{ target.Target }
 
-// Connect finds out where the target connects to, and connects there again through the proxy.
 func (t proxied) Connect(ctx context.Context, shard, client int, notice func(*pgconn.Notice)) (*pgx.Conn, error) {
-	direct, err := t.Target.Connect(ctx, shard, client, notice)
+	return through(ctx, t.Target, shard, client, notice, func(conn net.Conn) net.Conn { return &replayer{Conn: conn, inserts: map[string]bool{}} })
+}
+
+// through finds out where the target connects to, and connects there again through something else.
+func through(ctx context.Context, t target.Target, shard, client int, notice func(*pgconn.Notice), other func(net.Conn) net.Conn) (*pgx.Conn, error) {
+	direct, err := t.Connect(ctx, shard, client, notice)
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +277,10 @@ func (t proxied) Connect(ctx context.Context, shard, client int, notice func(*pg
 	dial := config.DialFunc
 	config.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := dial(ctx, network, address)
-		return &replayer{Conn: conn, inserts: map[string]bool{}}, err
+		if err != nil {
+			return nil, err
+		}
+		return other(conn), nil
 	}
 	return pgx.ConnectConfig(ctx, config)
 }

@@ -2,9 +2,13 @@ package framework
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // message is one of PostgreSQL's, with its type and NUL-terminated strings.
@@ -40,11 +44,42 @@ func TestReplayerDoublesInsertsAlone(t *testing.T) {
 }
 
 func TestUnknownDefectIsRefused(t *testing.T) {
-	err := config{provider: "embedded", world: "auto", seedDefect: "gremlins"}.check()
+	err := config{provider: "embedded", world: "auto", slowdown: defaultSlowdown, seedDefect: "gremlins"}.check()
 	if err == nil || !strings.Contains(err.Error(), "heal-nothing, inject-nothing") {
 		t.Errorf("got %v, want an error that lists the defects", err)
 	}
-	if err := (config{provider: "embedded", world: "auto", seedDefect: "heal-nothing"}).check(); err != nil {
+	if err := (config{provider: "embedded", world: "auto", slowdown: defaultSlowdown, seedDefect: "heal-nothing"}).check(); err != nil {
 		t.Error(err)
 	}
+}
+
+// Answers come late from an injection to its heal, and on a connection that is made.
+func TestAnswersAreLateWhileTheFaultIsInForce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := slowAnswers()
+		slow := d.target(nil).(sluggish).slow
+		m := d.cluster(nil).(meddledCluster).meddler
+		server, client := net.Pipe()
+		defer server.Close() //nolint:errcheck // a pipe
+		conn := &lateConn{Conn: client, late: slow.Load}
+		took := func() time.Duration {
+			go func() { _, _ = server.Write([]byte("answer")) }()
+			began := time.Now()
+			if n, err := conn.Read(make([]byte, 10)); n != 6 || err != nil {
+				t.Errorf("read %d bytes, %v", n, err)
+			}
+			return time.Since(began)
+		}
+		for _, step := range []struct {
+			do   func(context.Context, action) error
+			want time.Duration
+		}{{func(context.Context, action) error { return nil }, 0}, {m.injects, late}, {m.heals, 0}} {
+			if err := step.do(t.Context(), func(context.Context) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if got := took(); got != step.want {
+				t.Errorf("an answer took %s, want %s", got, step.want)
+			}
+		}
+	})
 }

@@ -61,6 +61,9 @@ func (c config) check() error {
 	if at, of := c.part(); c.shard != "" && (at < 1 || of < at || c.shard != fmt.Sprintf("%d/%d", at, of)) {
 		return fmt.Errorf("-shard=%s: write i/n, with i from 1 to n, as 1/3", c.shard)
 	}
+	if !(c.slowdown > 0) { // nor NaN
+		return fmt.Errorf("-budget-slowdown=%g: write a factor above 0, as 5", c.slowdown)
+	}
 	if len(c.quantiles) > 0 && c.repeat < 2 {
 		return errors.New("-budget-quantiles is about the repeats of a case; give -repeat as well, as -repeat=10")
 	}

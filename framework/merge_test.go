@@ -118,7 +118,7 @@ func TestMergedShardsAreTheUnshardedRun(t *testing.T) {
 
 func TestPartOfAPlan(t *testing.T) {
 	for value, ok := range map[string]bool{"": true, "1/3": true, "3/3": true, "4/3": false, "0/3": false, "1/3x": false, "one": false} {
-		c := config{provider: "embedded", world: "auto", shard: value}
+		c := config{provider: "embedded", world: "auto", slowdown: defaultSlowdown, shard: value}
 		if err := c.check(); (err == nil) != ok {
 			t.Errorf("-shard=%q: got %v", value, err)
 		}

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -320,7 +321,7 @@ func (r *run) tearDown(ctx context.Context) {
 
 // failed tells whether there is something to look into.
 func (r *run) failed() bool {
-	return r.setupErr != nil || r.report != nil && r.report.Counts.Pass < len(r.report.Cases)
+	return r.setupErr != nil || r.report != nil && slices.ContainsFunc(r.report.Cases, func(c report.Case) bool { return c.Verdict.Outcome.Fails() })
 }
 
 // leaveOut notes a planned case that the run did not do after all.

@@ -126,8 +126,11 @@ func Cases(text string) bool {
 				r.addEntries(ctx, c.ID)
 				gomega.Expect(err).NotTo(gomega.HaveOccurred())
 				ginkgo.AddReportEntry("verdict", v, ginkgo.ReportEntryVisibilityNever)
-				if v.Outcome != verdict.Pass {
+				switch {
+				case v.Outcome.Fails():
 					ginkgo.Fail(r.explain(c, v))
+				case v.Outcome == verdict.Slower: // no failure, and not to be overlooked
+					ginkgo.AddReportEntry(string(v.Outcome), r.explain(c, v), ginkgo.ReportEntryVisibilityAlways)
 				}
 			})
 		}

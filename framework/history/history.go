@@ -63,10 +63,11 @@ type Planned struct {
 
 // Budget bounds what a target may take.
 type Budget struct {
-	Outage     time.Duration `json:"outage"`     // without service, where it is predicted to be available
-	Settle     time.Duration `json:"settle"`     // until it refuses, where it is predicted to be unavailable
-	Redundancy time.Duration `json:"redundancy"` // from the heal to all copies in place
-	Traffic    int           `json:"traffic"`    // operations of each kind that a shard serves before the fault
+	Outage     time.Duration `json:"outage"`             // without service, where it is predicted to be available
+	Settle     time.Duration `json:"settle"`             // until it refuses, where it is predicted to be unavailable
+	Redundancy time.Duration `json:"redundancy"`         // from the heal to all copies in place
+	Traffic    int           `json:"traffic"`            // operations of each kind that a shard serves before the fault
+	Slowdown   float64       `json:"slowdown,omitempty"` // by what factor writes may become slower, outages apart
 	// Quantiles bound the outages of a case over all of its repeats; see [Quantile] for the keys.
 	Quantiles map[string]time.Duration `json:"quantiles,omitempty"`
 }
@@ -110,6 +111,9 @@ const (
 	// OpSet and OpGet are of a register: a single value that is overwritten.
 	OpSet OpKind = "set"
 	OpGet OpKind = "get"
+	// OpAppend and OpList are of a list: a value is added at its end, and all of it is returned.
+	OpAppend OpKind = "append"
+	OpList   OpKind = "list"
 	// OpTransfer moves an amount between two accounts, and OpSum adds them all up.
 	OpTransfer OpKind = "transfer"
 	OpSum      OpKind = "sum"
@@ -131,8 +135,9 @@ type Op struct {
 	Shard   int           `json:"shard"`
 	Kind    OpKind        `json:"kind"`
 	ID      int64         `json:"id,omitempty"`    // of the row it writes, or reads
-	Key     string        `json:"key,omitempty"`   // of the register that it sets, or gets
-	Value   int64         `json:"value,omitempty"` // that it sets or got; an amount, a sum
+	Key     string        `json:"key,omitempty"`   // of the register that it sets or gets, or of the list
+	Value   int64         `json:"value,omitempty"` // that it sets, got or appends; an amount, a sum
+	Items   []int64       `json:"items,omitempty"` // of the list that it got
 	Took    time.Duration `json:"took"`
 	Outcome Outcome       `json:"outcome"`
 	Server  string        `json:"server,omitempty"`

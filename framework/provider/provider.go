@@ -10,6 +10,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 
 	"github.com/cutset-dev/cutset/faultcalc"
@@ -131,6 +132,8 @@ type Cluster interface {
 	Instance(name string) (Instance, error)
 	// Dial connects to an address of the cluster as a client would, from outside of every machine.
 	Dial(ctx context.Context, network, address string) (net.Conn, error)
+	// Log is what an instance, and whoever supervises it, printed so far in the run, on all of its starts.
+	Log(instance string) (io.ReadCloser, error)
 	// Unsupported says why a fault kind can't be injected at the level, or "" when it can.
 	Unsupported(level faultcalc.Level, kind string) string
 	// Describe says in one line what the machines are made of.

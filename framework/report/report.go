@@ -78,9 +78,7 @@ type NotDone struct {
 }
 
 // AsPredicted tells whether the case went as predicted, however long it took.
-func (c Case) AsPredicted() bool {
-	return c.Verdict.Outcome == verdict.Pass || c.Verdict.Outcome == verdict.Slower
-}
+func (c Case) AsPredicted() bool { return !c.Verdict.Outcome.Fails() }
 
 // Lost is how many acknowledged writes the case lost.
 func (c Case) Lost() (lost int) {

@@ -3,6 +3,7 @@ package target
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -35,6 +36,9 @@ type Target interface {
 	Instances(ctx context.Context) (map[string]int, error)
 	// ConnectTo opens a connection to one instance, whether it is a primary or not.
 	ConnectTo(ctx context.Context, instance string, notice func(*pgconn.Notice)) (*pgx.Conn, error)
+	// Events returns what the servers' own logs tell of changes of primaries since the moment, in order of time. Where
+	// some of them can't be read there is an error, and the events of the others.
+	Events(ctx context.Context, since time.Time) ([]Event, error)
 	// Table is the table under test.
 	Table() Table
 }
@@ -49,6 +53,7 @@ type Table struct {
 // The tables of every shard beside the table under test.
 const (
 	Registers = "cutset.registers" // single values, by key
+	Lists     = "cutset.lists"     // lists of values, by key
 	Accounts  = "cutset.accounts"  // NumAccounts balances, by id from 1
 )
 
@@ -58,5 +63,6 @@ const NumAccounts = 4
 // CreateBeside makes those tables, and the accounts, where they are missing.
 const CreateBeside = `
 	CREATE TABLE IF NOT EXISTS ` + Registers + ` (key text PRIMARY KEY, value bigint NOT NULL, reads bigint NOT NULL DEFAULT 0);
+	CREATE TABLE IF NOT EXISTS ` + Lists + ` (key text PRIMARY KEY, items bigint[] NOT NULL, reads bigint NOT NULL DEFAULT 0);
 	CREATE TABLE IF NOT EXISTS ` + Accounts + ` (id int PRIMARY KEY, balance bigint NOT NULL);
 	INSERT INTO ` + Accounts + ` SELECT id, 1000 FROM generate_series(1, 4) id ON CONFLICT DO NOTHING`

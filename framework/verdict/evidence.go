@@ -25,7 +25,8 @@ type Evidence struct {
 	lapses       []lapse
 	misdeeds     map[int]misdeeds   // by shard
 	samples      map[int]*testimony // by shard
-	registers    map[register][]access
+	events       []event
+	objects      map[object][]access
 	sums         map[int][]access            // of all accounts, by shard
 	acks         map[int]map[string][]sample // acknowledged writes, by shard and server
 
@@ -57,13 +58,13 @@ func newEvidence(r history.Record) *Evidence {
 		Case: r.Case, Planned: *r.Planned, began: r.At,
 		phases: map[history.PhaseName]time.Duration{},
 		served: map[int]map[history.OpKind][]interval{}, tried: map[int][]interval{},
-		misdeeds: map[int]misdeeds{}, registers: map[register][]access{}, sums: map[int][]access{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
+		misdeeds: map[int]misdeeds{}, objects: map[object][]access{}, sums: map[int][]access{}, samples: map[int]*testimony{}, acks: map[int]map[string][]sample{},
 	}
 }
 
 // add takes in what belongs to the case alone.
 func (e *Evidence) add(r history.Record) {
-	if r.Command == nil && r.Alert == nil && r.Shrunk == nil { // those may come late
+	if r.Command == nil && r.Alert == nil && r.Shrunk == nil && r.Event == nil { // those may come late, and an event has another clock
 		e.ended = max(e.ended, r.At)
 	}
 	switch {
@@ -81,11 +82,13 @@ func (e *Evidence) add(r history.Record) {
 		e.rolesAfter = r.Roles.Primaries
 	case r.Sample != nil:
 		e.testify(r)
+	case r.Event != nil:
+		e.events = append(e.events, event{*r.Event, r.At})
 	case r.Op != nil:
 		op := interval{r.At, r.At + r.Op.Took}
-		if r.Op.Key != "" {
-			of := register{r.Op.Shard, r.Op.Key}
-			e.registers[of] = append(e.registers[of], access{r.Op, op})
+		if c := classOf(r.Op.Kind); c != nil {
+			of := object{c, r.Op.Shard, r.Op.Key}
+			e.objects[of] = append(e.objects[of], access{r.Op, op})
 		}
 		if r.Op.Kind == history.OpSum && r.Op.Outcome == history.OK {
 			e.sums[r.Op.Shard] = append(e.sums[r.Op.Shard], access{r.Op, op})

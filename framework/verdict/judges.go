@@ -34,14 +34,20 @@ func steps(e *Evidence) (found []Finding) {
 	return found
 }
 
-// traffic: before the fault, every shard served enough for silence to mean something, and while it
-// lasted clients went on trying.
+// traffic: before the fault, every shard served enough for silence to mean something, and clients went on trying while it lasted, and
+// after it.
 func traffic(e *Evidence) (found []Finding) {
 	injected, ok := e.phases[history.Inject]
 	if !ok {
 		return nil
 	}
-	active := e.between(history.Bit, history.Heal)
+	windows := []struct {
+		interval
+		when string
+	}{
+		{e.between(history.Bit, history.Heal), "while the fault was active"},
+		{e.between(history.Healed, history.Ended), "after the heal"},
+	}
 	for _, shard := range e.Planned.Shards {
 		for _, kind := range kinds {
 			before := 0
@@ -57,12 +63,14 @@ func traffic(e *Evidence) (found []Finding) {
 				})
 			}
 		}
-		tried := func(op interval) bool { return op.to > active.from && op.from < active.to }
-		if active.length() > 0 && !slices.ContainsFunc(e.tried[shard], tried) {
-			found = append(found, Finding{
-				Judge: load, Outcome: Indeterminate, Blame: Harness, Shard: shard,
-				Message: fmt.Sprintf("no client tried shard %d while the fault was active", shard),
-			})
+		for _, w := range windows {
+			tried := func(op interval) bool { return w.common(op).length() > 0 }
+			if w.length() > 0 && !slices.ContainsFunc(e.tried[shard], tried) {
+				found = append(found, Finding{
+					Judge: load, Outcome: Indeterminate, Blame: Harness, Shard: shard,
+					Message: fmt.Sprintf("no client tried shard %d %s", shard, w.when),
+				})
+			}
 		}
 	}
 	return found

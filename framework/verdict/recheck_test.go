@@ -62,20 +62,20 @@ func unpack(t *testing.T, file string) []byte {
 	return text
 }
 
-// busy is the history of a case with the number of operations: writes and reads of two shards, a fifth of them on registers, and
-// looks at four instances.
+// busy is the history of a case with the number of operations: writes and reads of two shards, a tenth of them on registers, a tenth on
+// lists, and looks at four instances.
 func busy(operations int) []history.Record {
 	st := healthy()
 	st.every = 20 * s / time.Duration(operations/5) // a write and a read of two shards at each
 	st.edit = func(rs []history.Record) []history.Record {
 		id := rs[0].Case
 		for i := range operations / 5 {
-			at := time.Duration(i) * st.every
-			op := &history.Op{Client: fmt.Sprint("r", i%4), Shard: 1 + i%2, Kind: history.OpSet, Key: fmt.Sprint("k", i%4), Value: int64(i/8*4+i%4) + 1, Took: st.every, Outcome: history.OK}
-			if i/4%2 == 1 {
-				op.Kind = history.OpGet
+			op := busyRegister(i / 2)
+			if i%2 == 1 {
+				op = busyList(i / 2)
 			}
-			rs = append(rs, history.Record{At: at, Case: id, Op: op})
+			op.Took, op.Outcome = 3*st.every, history.OK
+			rs = append(rs, history.Record{At: time.Duration(i) * st.every, Case: id, Op: op})
 		}
 		for i := range 320 {
 			at, instance := time.Duration(i/4)*s/4, i%4
@@ -86,6 +86,29 @@ func busy(operations int) []history.Record {
 		return rs
 	}
 	return st.records("busy")
+}
+
+// busyRegister is the i-th operation on registers: each of four is set, and then got.
+func busyRegister(i int) *history.Op {
+	op := &history.Op{Client: fmt.Sprint("r", i%4), Shard: 1 + i%2, Kind: history.OpSet, Key: fmt.Sprint("k", i%4), Value: int64(i/8*4+i%4) + 1}
+	if i/4%2 == 1 {
+		op.Kind = history.OpGet
+	}
+	return op
+}
+
+// busyList is the i-th operation on lists of 50 items: an append, and, while it is under way, another client's look.
+func busyList(i int) *history.Op {
+	const items = 50
+	list, at := i/2/items, i/2%items
+	op := &history.Op{Client: fmt.Sprint("l", i%2), Shard: 1, Kind: history.OpAppend, Key: fmt.Sprint("l", list), Value: int64(list*items+at) + 1}
+	if i%2 == 1 {
+		op.Kind, op.Value = history.OpList, 0
+		for item := range at + i/2%2 {
+			op.Items = append(op.Items, int64(list*items+item)+1)
+		}
+	}
+	return op
 }
 
 // BenchmarkJudge judges a history of 10 000 operations.

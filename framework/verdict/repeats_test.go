@@ -47,7 +47,9 @@ func repeats(t *testing.T, quantiles map[string]time.Duration, away ...float64) 
 }
 
 func TestQuantilesOfRepeats(t *testing.T) {
-	budget := func(key string, limit time.Duration) map[string]time.Duration { return map[string]time.Duration{key: limit} }
+	budget := func(key string, limit time.Duration) map[string]time.Duration {
+		return map[string]time.Duration{key: limit}
+	}
 	for _, c := range []struct {
 		name      string
 		quantiles map[string]time.Duration

@@ -28,6 +28,9 @@ const (
 	Indeterminate Outcome = "indeterminate"
 )
 
+// Fails tells whether a run fails that has such a verdict.
+func (o Outcome) Fails() bool { return o == Fail || o == Indeterminate }
+
 // Blame says whose fault a finding is.
 type Blame string
 
@@ -155,7 +158,7 @@ func Judge(records iter.Seq2[history.Record, error]) ([]Verdict, error) {
 
 func (e *Evidence) judge() Verdict {
 	v := Verdict{Case: e.Case, Outcome: Pass, Findings: []Finding{}, Began: e.began, Took: e.ended - e.began, Shrunk: e.shrunk}
-	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, consistent, balanced, available, unavailable, recovered, bite, traffic, steps, distributed} {
+	for _, judge := range []func(*Evidence) []Finding{durable, oneWriter, consistent, balanced, available, unavailable, recovered, slower, bite, traffic, steps, distributed} {
 		v.Findings = append(v.Findings, judge(e)...)
 	}
 	v.Notes = append(e.claims(), e.ownFaults()...)
@@ -170,13 +173,15 @@ func (e *Evidence) judge() Verdict {
 	return v
 }
 
-// rank orders findings: proof of data lost or mixed up first, then what makes the rest doubtful, then the rest.
+// rank orders findings: proof of data lost or mixed up first, then what makes the rest doubtful, then the rest, and last what fails no run.
 func rank(f Finding) int {
 	switch {
 	case f.Outcome == Fail && slices.Contains([]string{durability, splitBrain, consistency}, f.Judge):
 		return 0
 	case f.Outcome == Indeterminate:
 		return 1
+	case f.Outcome == Slower:
+		return 3
 	default:
 		return 2
 	}
@@ -188,6 +193,7 @@ func (e *Evidence) shard(number int) Shard {
 		Number: number, Predicted: "available", PrimaryBefore: e.rolesBefore[number], PrimaryAfter: e.rolesAfter[number],
 		Acked: len(e.servedBy(number, history.OpWrite)), Reads: len(e.servedBy(number, history.OpRead)),
 		WriteOutages: e.outages(number, history.OpWrite), ReadOutages: e.outages(number, history.OpRead),
+		Failover: e.failover(number), Latency: e.latency(number),
 	}
 	if slices.Contains(e.Planned.Unavailable, number) {
 		s.Predicted = "unavailable"

@@ -41,7 +41,7 @@ func healthy() *story {
 			{Node: "m1", When: "healed"},
 		},
 		steps: map[history.PhaseName]time.Duration{
-			history.Started: 0, history.Steady: 2*s - 1, history.Inject: 2 * s, history.Bit: 3 * s,
+			history.Started: 1, history.Steady: 2*s - 1, history.Inject: 2 * s, history.Bit: 3 * s,
 			history.Heal: 13 * s, history.Healed: 14 * s, history.Redundant: 18 * s, history.Ended: 20 * s,
 		},
 		load: 1, every: 50 * time.Millisecond,
@@ -162,7 +162,12 @@ func TestSpoiltStories(t *testing.T) {
 		{"not healed", func(st *story) { st.faults[3].Active = true }, proof, Indeterminate, Harness, "still in force"},
 		{"nobody looked", func(st *story) { st.faults = nil }, proof, Indeterminate, Harness, "nobody looked"},
 		{"too little traffic", func(st *story) { st.every = 500 * time.Millisecond }, load, Indeterminate, Infrastructure, "fewer than the 10"},
-		{"nobody tried", func(st *story) { st.silent = true }, load, Indeterminate, Harness, "no client tried shard 2"},
+		{"nobody tried", func(st *story) { st.silent = true }, load, Indeterminate, Harness, "no client tried shard 2 while the fault was active"},
+		{"nobody tried afterwards", func(st *story) {
+			st.edit = func(rs []history.Record) []history.Record {
+				return slices.DeleteFunc(rs, func(r history.Record) bool { return r.Op != nil && r.Op.Shard == 1 && r.At > 13*s })
+			}
+		}, load, Indeterminate, Harness, "no client tried shard 1 after the heal"},
 		{"settled too late", func(st *story) { st.down[2] = [][2]time.Duration{{8 * s, 16 * s}}; st.budget.Settle = 4 * s }, availability, Fail, Product, "the last 5.0 s after the fault bit (4.0 s allowed)"},
 		{"held too short", func(st *story) { st.down[2] = [][2]time.Duration{{12 * s, 16 * s}}; st.budget.Settle = 10 * s }, availability, Indeterminate, Harness, "held too short"},
 		{"topology moved", func(st *story) {

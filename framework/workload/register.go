@@ -39,6 +39,11 @@ func (c *client) chooseRegister(ctx context.Context, op *history.Op) {
 	if c.turn%2 == 0 {
 		op.Kind, op.Value = history.OpSet, c.clients.values.Add(1)
 	}
+	c.nextTurn(ctx)
+}
+
+// nextTurn counts the operation, and has the client look for the primary anew now and then.
+func (c *client) nextTurn(ctx context.Context) {
 	if c.turn++; c.turn%findAnew == 0 {
 		c.disconnect(ctx)
 		c.seek++

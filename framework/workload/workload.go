@@ -23,6 +23,7 @@ type Profile struct {
 	Every            time.Duration // one operation per client
 	Registers        int           // per shard, and so many clients that set and get all of them
 	RegisterEvery    time.Duration // one operation per such client
+	ListEvery        time.Duration // one append to a list, or look at one, of the shard's one client that makes them
 	TransferEvery    time.Duration // one transfer or sum of the shard's one client that makes them
 	Deadline         time.Duration // of one operation, on a connection
 	Connect          time.Duration // to find the primary
@@ -31,7 +32,8 @@ type Profile struct {
 // Default is light enough for two cores, and dense enough to see an outage of a few tenths of a second.
 func Default() Profile {
 	return Profile{
-		Writers: 2, Readers: 1, Every: 40 * time.Millisecond, Registers: 2, RegisterEvery: 100 * time.Millisecond, TransferEvery: 200 * time.Millisecond,
+		Writers: 2, Readers: 1, Every: 40 * time.Millisecond, Registers: 2, RegisterEvery: 100 * time.Millisecond,
+		ListEvery: 200 * time.Millisecond, TransferEvery: 200 * time.Millisecond,
 		Deadline: time.Second, Connect: 3 * time.Second,
 	}
 }
@@ -51,7 +53,7 @@ type Clients struct {
 	profile Profile
 	record  *history.Recorder
 	ranges  atomic.Int64
-	values  atomic.Int64 // of registers: no two are the same
+	values  atomic.Int64 // of registers, and in lists: no two are the same
 }
 
 // New returns the clients of a run.
@@ -98,6 +100,7 @@ func (c *Clients) Start(ctx context.Context, caseID string) *Traffic {
 			traffic.done.Go(func() { cl.work(ctx, c.profile.Every) })
 		}
 		c.startRegisters(ctx, traffic, caseID, shard)
+		c.startLists(ctx, traffic, caseID, shard)
 		bank := &client{clients: c, caseID: caseID, shard: shard, kind: "bank", served: s}
 		traffic.done.Go(func() { bank.work(ctx, c.profile.TransferEvery) })
 	}
@@ -130,6 +133,7 @@ type client struct {
 	row     int64 // the next to write
 	served  *served
 	keys    []string // of registers
+	suffix  string   // of lists' keys
 	turn    int      // operations on them, or on accounts
 	seek    int      // how often it looked for the primary anew
 
@@ -159,6 +163,8 @@ func (c *client) once(ctx context.Context) {
 	switch {
 	case len(c.keys) > 0:
 		c.chooseRegister(ctx, &op)
+	case c.suffix != "":
+		c.chooseList(ctx, &op)
 	case c.kind == "bank":
 		c.chooseTransfer(&op)
 	}
@@ -206,6 +212,8 @@ func (c *client) try(ctx context.Context, op *history.Op) (sent bool, err error)
 	switch op.Kind {
 	case history.OpSet, history.OpGet:
 		return true, c.tryRegister(within, op)
+	case history.OpAppend, history.OpList:
+		return true, c.tryList(within, op)
 	case history.OpTransfer, history.OpSum:
 		return true, c.tryTransfer(within, op)
 	case history.OpWrite:

@@ -97,7 +97,7 @@ func merge(out io.Writer, output, into string, names []string) error {
 		return err
 	}
 	if bad := re.Counts.Fail + re.Counts.Indeterminate; bad > 0 || re.SetUpError != "" {
-		return fmt.Errorf("%d verdicts are not pass %s", bad, re.SetUpError)
+		return fmt.Errorf("%d verdicts are fail or indeterminate %s", bad, re.SetUpError)
 	}
 	return nil
 }
@@ -238,7 +238,7 @@ func recheck(_ context.Context, out io.Writer, dir string) error {
 		}
 		for _, v := range verdicts {
 			_, _ = fmt.Fprintf(out, "%-13s  %s: %s\n", v.Outcome, v.Case, v.Summary())
-			if v.Outcome == verdict.Fail || v.Outcome == verdict.Indeterminate {
+			if v.Outcome.Fails() {
 				bad++
 			}
 			if before, ok := given[v.Case]; ok && (before.Outcome != v.Outcome || before.Summary() != v.Summary()) {
@@ -251,7 +251,7 @@ func recheck(_ context.Context, out io.Writer, dir string) error {
 		return fmt.Errorf("%d verdicts are not those that the run gave", other)
 	}
 	if bad > 0 {
-		return fmt.Errorf("%d verdicts are not pass", bad)
+		return fmt.Errorf("%d verdicts are fail or indeterminate", bad)
 	}
 	return nil
 }

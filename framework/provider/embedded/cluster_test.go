@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -52,6 +54,7 @@ func serve(address string) {
 	}
 	if os.Getenv("CUTSET_TEST_SUPERVISE") != "" {
 		_ = os.Unsetenv("CUTSET_TEST_SUPERVISE")
+		fmt.Fprintln(os.Stderr, "supervising")
 		for {
 			server := exec.Command("/proc/self/exe") //nolint:noctx // lives until it is killed
 			server.Args[0] = "server"
@@ -105,6 +108,34 @@ func open(t *testing.T) (c *Cluster, address string) {
 	}
 	eventually(t, func() error { return c.machines["m2"].reach(t.Context(), address) })
 	return c, address
+}
+
+// The log of an instance goes on where it is started again.
+func TestLog(t *testing.T) {
+	c, _ := open(t)
+	says := func(want string) func() error {
+		return func() error {
+			log, err := c.Log("s1-m1")
+			if err != nil {
+				return err
+			}
+			defer log.Close() //nolint:errcheck // read only
+			got, err := io.ReadAll(log)
+			if err == nil && string(got) != want {
+				err = fmt.Errorf("the log says %q, want %q", got, want)
+			}
+			return err
+		}
+	}
+	eventually(t, says("supervising\n"))
+	i, err := c.Instance("s1-m1")
+	must(t, err)
+	must(t, i.Crash(t.Context()))
+	must(t, i.Start(t.Context()))
+	eventually(t, says("supervising\nsupervising\n"))
+	if _, err := c.Log("s1-m9"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the log of an instance that there is not: %v", err)
+	}
 }
 
 // eventually waits until check passes and says what it saw last if it never does.

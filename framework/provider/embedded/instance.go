@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -36,6 +37,13 @@ func newInstance(c *Cluster, m *machine, spec provider.Spec) *instance {
 // Server implements [provider.Instance].
 func (i *instance) Server() provider.Node { return i.server }
 
+// Log implements [provider.Cluster].
+func (c *Cluster) Log(instance string) (io.ReadCloser, error) { return os.Open(c.logFile(instance)) }
+
+func (c *Cluster) logFile(instance string) string {
+	return filepath.Join(c.options.Logs, instance+".log")
+}
+
 // Start implements [provider.Node].
 func (i *instance) Start(ctx context.Context) error {
 	i.cluster.mu.Lock()
@@ -52,7 +60,7 @@ func (i *instance) start(ctx context.Context) error {
 	if err != nil || len(found) > 0 {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(i.cluster.options.Logs, i.spec.Name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(i.cluster.logFile(i.spec.Name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the log of instance %s: %w", i.spec.Name, err)
 	}

@@ -35,7 +35,7 @@ func (c *Cluster) logs(ctx context.Context) func(*corev1.Pod) {
 
 // follow copies the log of a container until it ends. Where it breaks off with its node, it goes on from there.
 func (c *Cluster) follow(ctx context.Context, pod, container string) {
-	file, err := os.OpenFile(filepath.Join(c.options.Logs, pod+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	file, err := os.OpenFile(c.logFile(pod), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return
 	}
@@ -59,6 +59,11 @@ func (c *Cluster) follow(ctx context.Context, pod, container string) {
 		}
 	}
 }
+
+// Log implements [provider.Cluster].
+func (c *Cluster) Log(instance string) (io.ReadCloser, error) { return os.Open(c.logFile(instance)) }
+
+func (c *Cluster) logFile(pod string) string { return filepath.Join(c.options.Logs, pod+".log") }
 
 // logEvents appends the namespace's events to a file.
 func (c *Cluster) logEvents(ctx context.Context) error {

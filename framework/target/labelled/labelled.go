@@ -197,6 +197,15 @@ func (t *Target) Instances(ctx context.Context) (map[string]int, error) {
 	return shards, err
 }
 
+// Events implements [target.Target].
+func (t *Target) Events(ctx context.Context, since time.Time) ([]target.Event, error) {
+	shards, err := t.Instances(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return target.ReadEvents(t.cluster, shards, since)
+}
+
 // ConnectTo implements [target.Target].
 func (t *Target) ConnectTo(ctx context.Context, instance string, notice func(*pgconn.Notice)) (*pgx.Conn, error) {
 	pods, err := t.cluster.Pods(ctx)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/cutset-dev/cutset/framework/target"
 )
 
 // connectTimeout bounds the way to one server. A hung one still accepts connections.
@@ -33,6 +35,15 @@ func (t *Target) Instances(context.Context) (map[string]int, error) {
 		shards[c.Instance] = c.Shard
 	}
 	return shards, nil
+}
+
+// Events implements [target.Target].
+func (t *Target) Events(ctx context.Context, since time.Time) ([]target.Event, error) {
+	shards, err := t.Instances(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return target.ReadEvents(t.cluster, shards, since)
 }
 
 // ConnectTo implements [target.Target].

@@ -124,10 +124,10 @@ func (t *Target) schema(shard int) string {
 		CREATE INDEX ON cutset.%[4]s (id);
 		GRANT SELECT, INSERT ON cutset.%[4]s TO %[1]s;
 		%[7]s;
-		GRANT SELECT, INSERT, UPDATE ON %[8]s, %[9]s TO %[1]s;
+		GRANT SELECT, INSERT, UPDATE ON %[8]s, %[9]s, %[10]s TO %[1]s;
 		COMMIT;`,
 		client, t.passwords[client], strings.Join(rows, ", "), table.Name, len(table.Shards), remainder,
-		target.CreateBeside, target.Registers, target.Accounts)
+		target.CreateBeside, target.Registers, target.Lists, target.Accounts)
 }
 
 // How long one look may take, and one change that the database makes by itself.

@@ -151,9 +151,9 @@ func patroniCommand() ([]string, error) {
 	return []string{program}, nil
 }
 
-// environment is all that an instance sees of this process's environment.
+// environment is all that an instance sees of this process's environment. The times in its log are UTC wherever that is.
 func environment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "ETCD_UNSUPPORTED_ARCH=arm64"}
+	return []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TZ=UTC", "ETCD_UNSUPPORTED_ARCH=arm64"}
 }
 
 // configure writes Patroni's configuration for one copy. dir is the copy's directory, as it is seen
