@@ -14,6 +14,9 @@ export DOCKER PATRONI
 RUN_FLAGS    := $(if $(CASE),-case=$(CASE)) $(if $(PLACEMENT),-placement=$(abspath $(PLACEMENT))) $(ARGS)
 LINT         := _output/bin/golangci-lint
 
+# go test reads the output of the tests, which can't see that there is a terminal behind it; make can.
+run kind: export CUTSET_PROGRESS ?= $(if $(CI),,$(if $(MAKE_TERMOUT),terminal))
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run plan kind kind-test node-image shard merge recheck test selftest bench soak lint fmt heal clean
 

@@ -34,6 +34,7 @@ type caseRun struct {
 func (r *run) runCase(ctx context.Context, at string, c plan.Case) (verdict.Verdict, error) {
 	k := &caseRun{run: r, Case: c, faults: map[string]fault.Fault{}}
 	r.say("[%s] %s", at, c.Sentence)
+	r.progress.begins(c)
 	ctx = executor.WithScope(ctx, c.ID) // so that alerts find their way to this spec
 	if c.Kind != plan.Control {
 		var err error
@@ -74,7 +75,11 @@ func (r *run) runCase(ctx context.Context, at string, c plan.Case) (verdict.Verd
 			r.log.Error("audit", "case", c.ID, "error", err)
 		}
 	}
-	return r.judge(c.ID)
+	v, err := r.judge(c.ID)
+	if err == nil {
+		r.progress.ended(r.reportOf(c, v))
+	}
+	return v, err
 }
 
 // begin opens the case in the history.
@@ -97,6 +102,7 @@ func (k *caseRun) begin() {
 
 func (k *caseRun) reached(name history.PhaseName) {
 	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name}})
+	k.progress.reached(name)
 }
 
 // failed records why a step was not reached.

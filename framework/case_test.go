@@ -136,7 +136,23 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestBadConfiguration(t *testing.T) {
-	for _, args := range [][]string{{"-provider=aws"}, {"-world=flat"}, {"-hold=-1s"}, {"-budget-cases=-1"}, {"-repeat=-1"}, {"-budget-quantiles=p90=3s"}, {"-budget-slowdown=0"}, {"-budget-slowdown=-2"}, {"-budget-slowdown=NaN"}} {
+	for _, args := range [][]string{
+		{"-provider=aws"},
+		{"-world=flat"},
+		{"-hold=-1s"},
+		{"-budget-cases=-1"},
+		{"-repeat=-1"},
+		{"-budget-quantiles=p90=3s"},
+		{"-budget-slowdown=0"},
+		{"-budget-slowdown=-2"},
+		{"-budget-slowdown=NaN"},
+		{"-progress=fancy"},
+		{"-watch=0.0.0.0:80"},
+		{"-watch=192.0.2.1:80"},
+		{"-watch=example.com:80"},
+		{"-watch=:80"},
+		{"-watch=127.0.0.1"},
+	} {
 		var c config
 		flags := flag.NewFlagSet("", flag.ContinueOnError)
 		c.register(flags)

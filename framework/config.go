@@ -28,6 +28,8 @@ type config struct {
 	slowdown                                   float64
 	seed                                       int64
 	planOnly                                   bool
+	progress                                   string
+	watch                                      watchAddress
 	seedDefect                                 string
 	shard, planFile, compare                   string
 	kindConfig, nodeImage, databaseImage       string
@@ -94,6 +96,8 @@ func (c *config) register(flags *flag.FlagSet) {
 	flags.StringVar(&c.compare, "compare", "", "compare with the earlier run in this `directory`, in report.html")
 	flags.StringVar(&c.planFile, "plan-file", "", "do the cases of this plan.json `file`, if the topology is still that one")
 	flags.StringVar(&c.seedDefect, "seed-defect", "", "give the run's harness a `defect`, which its verdicts must notice: "+defectNames())
+	flags.StringVar(&c.progress, "progress", progressAuto, "how to show where the run is: plain lines, a line that is drawn anew at the foot of the terminal, or auto")
+	flags.Var(&c.watch, "watch", "serve the report on this host while the run goes on, at this `address` of it (default: a free port)")
 	flags.BoolVar(&c.planOnly, "plan-only", false, "print the plan and stop")
 }
 

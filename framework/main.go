@@ -55,6 +55,9 @@ func (c config) check() error {
 	if _, ok := defects[c.seedDefect]; c.seedDefect != "" && !ok {
 		return fmt.Errorf("-seed-defect=%s: there is no such defect; write %s", c.seedDefect, defectNames())
 	}
+	if err := errors.Join(checkProgress(c.progress), c.watch.check()); err != nil {
+		return err
+	}
 	if at, of := c.part(); c.shard != "" && (at < 1 || of < at || c.shard != fmt.Sprintf("%d/%d", at, of)) {
 		return fmt.Errorf("-shard=%s: write i/n, with i from 1 to n, as 1/3", c.shard)
 	}

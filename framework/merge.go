@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/onsi/ginkgo/v2/reporters"
-
 	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/plan"
 	"github.com/cutset-dev/cutset/framework/report"
@@ -30,7 +28,6 @@ func Merge(into string, runs []string) (*report.Report, error) {
 	merged := &report.Report{Run: filepath.Base(into), AlertsByTier: map[string]int{}}
 	leftOutBy := map[plan.LeftOut]int{}
 	var order []plan.LeftOut
-	var junit []string
 	for _, dir := range runs {
 		part, err := report.Read(filepath.Join(dir, "report.json"))
 		if err != nil {
@@ -46,11 +43,12 @@ func Merge(into string, runs []string) (*report.Report, error) {
 				order = append(order, l)
 			}
 		}
-		junit = append(junit, filepath.Join(dir, "junit.xml"))
 	}
-	merged.LeftOut = slices.DeleteFunc(order, func(l plan.LeftOut) bool {
-		return slices.ContainsFunc(merged.Cases, func(c report.Case) bool { return c.ID == l.ID })
-	})
+	done := func(id string) bool {
+		return slices.ContainsFunc(merged.Cases, func(c report.Case) bool { return c.ID == id })
+	}
+	merged.LeftOut = slices.DeleteFunc(order, func(l plan.LeftOut) bool { return done(l.ID) })
+	merged.NotDone = slices.DeleteFunc(merged.NotDone, func(n report.NotDone) bool { return done(n.ID) })
 	if err := inPlanOrder(merged, frozen); err != nil {
 		return nil, err
 	}
@@ -62,10 +60,10 @@ func Merge(into string, runs []string) (*report.Report, error) {
 	if err := os.MkdirAll(into, 0o755); err != nil { //nolint:gosec // results are for everybody to read
 		return nil, err
 	}
-	if _, err := reporters.MergeAndCleanupJUnitReports(junit, filepath.Join(into, "junit.xml")); err != nil {
-		return nil, fmt.Errorf("merge: %w", err)
-	}
-	return merged, errors.Join(merged.Write(filepath.Join(into, "report.json")), merged.WritePage(filepath.Join(into, "report.html"), runs, nil))
+	return merged, errors.Join(
+		merged.Write(filepath.Join(into, "report.json")), merged.WritePage(filepath.Join(into, "report.html"), runs, nil),
+		merged.WriteJUnit(filepath.Join(into, "junit.xml"), runs),
+	)
 }
 
 // inPlanOrder sorts the cases, and refuses one that two shards did.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/onsi/ginkgo/v2/types"
+
 	"github.com/cutset-dev/cutset/framework/history"
 	"github.com/cutset-dev/cutset/framework/plan"
 	"github.com/cutset-dev/cutset/framework/report"
@@ -36,15 +38,15 @@ func (r *run) replay(c plan.Case) string {
 }
 
 func (r *run) explain(c plan.Case, v verdict.Verdict) string {
-	return report.Explain(report.Case{Case: c, Verdict: v, Replay: r.replay(c)})
+	return report.Explain(r.reportOf(c, v))
 }
 
-// results gathers the report from the plan and from the histories of all parallel processes.
-func (r *run) results() (*report.Report, error) {
-	re := &report.Report{
-		Run: r.id, Suite: r.suite.Name, Table: r.plan.Table, Seed: r.config.seed, Fingerprint: r.plan.Fingerprint,
-		LeftOut: slices.Concat(r.plan.LeftOut, r.leftOut),
-	}
+// header is a report of no case.
+func (r *run) header() *report.Report {
+	re := &report.Report{Run: r.id, Suite: r.suite.Name, Table: r.plan.Table, Seed: r.config.seed, Fingerprint: r.plan.Fingerprint}
+	r.mu.Lock()
+	re.LeftOut = slices.Concat(r.plan.LeftOut, r.leftOut)
+	r.mu.Unlock()
 	re.Alerts, re.AlertsByTier, re.Attempts = r.ledger.all()
 	if r.cluster != nil {
 		re.Machines = r.cluster.Describe()
@@ -55,6 +57,13 @@ func (r *run) results() (*report.Report, error) {
 	if r.commands != nil {
 		re.Executor = r.commands.Stats()
 	}
+	return re
+}
+
+// results gathers the report from the plan and from the histories of all parallel processes. What Ginkgo has to say is of interest where
+// they have no verdict.
+func (r *run) results(specs types.SpecReports) (*report.Report, error) {
+	re := r.header()
 	if r.setupErr != nil {
 		re.SetUpError = r.setupErr.Error()
 		return re, nil //nolint:nilerr // the report is about that error
@@ -65,12 +74,50 @@ func (r *run) results() (*report.Report, error) {
 	}
 	for _, c := range r.plan.Cases {
 		if v, ok := verdicts[c.ID]; ok {
-			re.Cases = append(re.Cases, report.Case{Case: c, Verdict: v, Replay: r.replay(c)})
-		} else if !slices.ContainsFunc(re.LeftOut, func(l plan.LeftOut) bool { return l.ID == c.ID }) {
-			re.LeftOut = append(re.LeftOut, plan.LeftOut{ID: c.ID, Reason: "not reached: the run was cut short"})
+			re.Cases = append(re.Cases, r.reportOf(c, v))
+			continue
+		}
+		missing := r.notDone(c.ID, re.LeftOut, specs)
+		re.NotDone = append(re.NotDone, missing)
+		if !slices.ContainsFunc(re.LeftOut, func(l plan.LeftOut) bool { return l.ID == c.ID }) {
+			re.LeftOut = append(re.LeftOut, plan.LeftOut{ID: c.ID, Reason: missing.Reason})
 		}
 	}
 	re.Count()
+	re.Coverage, err = plan.Cover(r.topology, r.levels(), re.Decided())
+	return re, err
+}
+
+func (r *run) reportOf(c plan.Case, v verdict.Verdict) report.Case {
+	return report.Case{Case: c, Verdict: v, Replay: r.replay(c)}
+}
+
+// notDone says why a planned case has no verdict.
+func (r *run) notDone(id string, leftOut []plan.LeftOut, specs types.SpecReports) report.NotDone {
+	missing := report.NotDone{ID: id, Reason: "not reached: the run was cut short"}
+	for _, l := range leftOut {
+		if l.ID == id {
+			missing.Reason = l.Reason
+		}
+	}
+	for _, spec := range specs {
+		if slices.Contains(spec.Labels(), id) && spec.Failed() {
+			missing.Reason, missing.Broken = fmt.Sprintf("the harness could not do it: %s", spec.FailureMessage()), true
+		}
+	}
+	return missing
+}
+
+// resultsSoFar is the report of a run that goes on, with what this process came to.
+func (r *run) resultsSoFar() (*report.Report, error) {
+	cases, ready := r.progress.results()
+	if !ready {
+		return &report.Report{Run: r.id, Suite: r.suite.Name, Seed: r.config.seed}, nil
+	}
+	re := r.header()
+	re.Cases = cases
+	re.Count()
+	var err error
 	re.Coverage, err = plan.Cover(r.topology, r.levels(), re.Decided())
 	return re, err
 }
@@ -93,19 +140,20 @@ func (r *run) verdicts() (map[string]verdict.Verdict, error) {
 	return byCase, nil
 }
 
-func (r *run) writeReport() error {
+func (r *run) writeReport(specs types.SpecReports) error {
 	if r.record != nil {
 		if err := r.record.Flush(); err != nil {
 			return err
 		}
 	}
-	re, err := r.results()
+	re, err := r.results(specs)
 	if err != nil {
 		return err
 	}
 	r.report = re
 	earlier, err := r.earlier()
-	return errors.Join(err, re.Write(r.file("report.json")), re.WritePage(r.file("report.html"), []string{r.dir}, earlier))
+	runs := []string{r.dir}
+	return errors.Join(err, re.Write(r.file("report.json")), re.WritePage(r.file("report.html"), runs, earlier), re.WriteJUnit(r.file("junit.xml"), runs))
 }
 
 // earlier reads the report to compare with, if there is one.

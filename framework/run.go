@@ -60,6 +60,8 @@ type run struct {
 
 	broken bool // the last case did not leave the database whole
 
+	progress progress
+
 	mu      sync.Mutex
 	leftOut []plan.LeftOut // in the course of the run
 	report  *report.Report // once it is written, in the process that has all verdicts

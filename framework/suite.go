@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
-	"github.com/onsi/ginkgo/v2/reporters"
 	"github.com/onsi/ginkgo/v2/types"
 	"github.com/onsi/gomega"
 
@@ -64,7 +63,14 @@ func RunSuite(t *testing.T, suite Suite) {
 	if deadline, ok := t.Deadline(); ok {
 		r.deadline = deadline
 	}
+	hide, err := r.showProgress()
+	if err != nil {
+		stop()
+		t.Fatal(err)
+	}
+	defer hide()
 	r.setupErr = r.setUp(ctx)
+	r.progress.planned(r.plan, r.setupErr)
 	stop()
 	defer r.tearDown(context.WithoutCancel(ctx))
 	if config.planOnly {
@@ -78,6 +84,7 @@ func RunSuite(t *testing.T, suite Suite) {
 	reporterConfig.NoColor, reporterConfig.ForceNewlines = true, true
 	reporterConfig.Succinct = !reporterConfig.Verbose && !reporterConfig.VeryVerbose
 	ginkgo.RunSpecs(t, "cutset "+suite.Name, suiteConfig, reporterConfig)
+	hide() // the summary comes after what Ginkgo says, by the same way
 	if r.report != nil {
 		if err := r.report.Summarize(r.out, r.dir); err != nil {
 			r.say("summary: %v", err)
@@ -114,6 +121,7 @@ func Cases(text string) bool {
 				v, err := r.runCase(ctx, fmt.Sprintf("%d/%d", number+1, len(r.plan.Cases)), c)
 				if err == nil && r.shrinkable(c, v) {
 					v.Shrunk, err = r.shrink(ctx, c)
+					r.progress.ended(r.reportOf(c, v))
 				}
 				r.addEntries(ctx, c.ID)
 				gomega.Expect(err).NotTo(gomega.HaveOccurred())
@@ -134,9 +142,7 @@ var _ = ginkgo.ReportAfterSuite("report of the run", func(_ ginkgo.SpecContext, 
 	if current == nil {
 		return
 	}
-	err := reporters.GenerateJUnitReportWithConfig(report, current.file("junit.xml"), reporters.JunitReportConfig{OmitLeafNodeType: true})
-	gomega.Expect(err).NotTo(gomega.HaveOccurred())
-	gomega.Expect(current.writeReport()).To(gomega.Succeed())
+	gomega.Expect(current.writeReport(report.SpecReports)).To(gomega.Succeed())
 })
 
 // addEntries gives the spec that runs the alerts of its own case.

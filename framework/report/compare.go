@@ -21,12 +21,12 @@ type comparison struct {
 	Only         int // cases that one of the runs did not do
 }
 
-// compared is one case in both runs.
+// compared is one case in both runs, or all repeats of one.
 type compared struct {
 	ID            string
+	Case          string // id of a case of this run, "" if it has none
 	Change        change
 	Before, After string // outcome and outage
-	Done          bool   // in this run
 }
 
 // change says what became of a case, the worst first.
@@ -34,9 +34,9 @@ type change int
 
 const (
 	regressed change = iota
-	slower
+	longerOutage
 	improved
-	faster
+	shorterOutage
 	onlyNow
 	onlyBefore
 	same
@@ -47,7 +47,7 @@ func (c change) String() string {
 }
 
 // Bad tells whether somebody should look at it.
-func (c change) Bad() bool { return c == regressed || c == slower }
+func (c change) Bad() bool { return c == regressed || c == longerOutage }
 
 // An outage is longer than before, and not merely different, when it grew by this much and by this share.
 const (
@@ -65,22 +65,17 @@ func compare(now, earlier *Report) *comparison {
 			}
 		}
 	}
-	before := map[string]Case{}
-	for _, old := range earlier.Cases {
-		before[old.ID] = old
-	}
-	for _, after := range now.Cases {
-		row := compared{ID: after.ID, Change: onlyNow, After: describe(after), Done: true}
-		if old, ok := before[after.ID]; ok {
-			row.Change, row.Before = changed(old, after), describe(old)
-			delete(before, after.ID)
+	before, after := results(earlier, now), results(now, earlier)
+	for _, r := range after {
+		row := compared{ID: r.id, Case: r.first, Change: onlyNow, After: r.String()}
+		if i := slices.IndexFunc(before, func(old result) bool { return old.id == r.id }); i >= 0 {
+			row.Change, row.Before = changed(before[i], r), before[i].String()
+			before = slices.Delete(before, i, i+1)
 		}
 		c.add(row)
 	}
-	for _, old := range earlier.Cases {
-		if _, left := before[old.ID]; left {
-			c.add(compared{ID: old.ID, Change: onlyBefore, Before: describe(old)})
-		}
+	for _, old := range before {
+		c.add(compared{ID: old.id, Change: onlyBefore, Before: old.String()})
 	}
 	slices.SortStableFunc(c.Rows, func(a, b compared) int { return cmp.Compare(a.Change, b.Change) })
 	return c
@@ -89,9 +84,9 @@ func compare(now, earlier *Report) *comparison {
 func (c *comparison) add(row compared) {
 	c.Rows = append(c.Rows, row)
 	switch row.Change {
-	case regressed, slower:
+	case regressed, longerOutage:
 		c.Regressions++
-	case improved, faster:
+	case improved, shorterOutage:
 		c.Improvements++
 	case onlyNow, onlyBefore:
 		c.Only++
@@ -100,29 +95,84 @@ func (c *comparison) add(row compared) {
 	}
 }
 
-// changed compares a case with itself in the earlier run.
-func changed(before, after Case) change {
-	rank := map[verdict.Outcome]int{verdict.Pass: 0, verdict.Indeterminate: 1, verdict.Fail: 2}
-	switch d := cmp.Compare(rank[after.Verdict.Outcome], rank[before.Verdict.Outcome]); {
+// result is what is compared: a case, or all repeats of one.
+type result struct {
+	id      string
+	first   string // id of a case that it is about
+	runs    int
+	outcome verdict.Outcome // the worst
+	outage  time.Duration   // the median
+	some    bool            // it has an outage
+}
+
+// results are a report's, as they compare with the other report: case by case; all repeats of a case as one where the other report has
+// fewer of them, or more.
+func results(r, other *Report) (all []result) {
+	ids := func(r *Report, of string) (list []string) {
+		for _, c := range r.Cases {
+			if cmp.Or(c.Of, c.ID) == of {
+				list = append(list, c.ID)
+			}
+		}
+		return slices.Sorted(slices.Values(list))
+	}
+	outages := map[string][]time.Duration{}
+	for _, c := range r.Cases {
+		id := c.ID
+		if others := ids(other, cmp.Or(c.Of, c.ID)); len(others) > 0 && !slices.Equal(others, ids(r, cmp.Or(c.Of, c.ID))) {
+			id = cmp.Or(c.Of, c.ID)
+		}
+		i := slices.IndexFunc(all, func(r result) bool { return r.id == id })
+		if i < 0 {
+			i = len(all)
+			all = append(all, result{id: id, first: c.ID, outcome: c.Verdict.Outcome})
+		}
+		all[i].runs++
+		if rank[c.Verdict.Outcome] > rank[all[i].outcome] {
+			all[i].outcome = c.Verdict.Outcome
+		}
+		if longest, _, some := worstOutage(c); some {
+			outages[id] = append(outages[id], longest)
+		}
+	}
+	for i := range all {
+		if list := outages[all[i].id]; len(list) > 0 {
+			all[i].outage, all[i].some = median(list), true
+		}
+	}
+	return all
+}
+
+// rank orders outcomes, the best first.
+var rank = map[verdict.Outcome]int{verdict.Pass: 0, verdict.Slower: 1, verdict.Indeterminate: 2, verdict.Fail: 3}
+
+// changed compares a result with the one of the earlier run.
+func changed(before, after result) change {
+	switch d := cmp.Compare(rank[after.outcome], rank[before.outcome]); {
 	case d > 0:
 		return regressed
 	case d < 0:
 		return improved
 	}
-	old, oldOK := worstOutage(before)
-	now, nowOK := worstOutage(after)
 	longer := func(a, b time.Duration) bool {
-		return oldOK && nowOK && a-b > longerBy && float64(a-b) > longerByShare*float64(b)
+		return before.some && after.some && a-b > longerBy && float64(a-b) > longerByShare*float64(b)
 	}
 	switch {
-	case longer(now, old):
-		return slower
-	case longer(old, now):
-		return faster
+	case longer(after.outage, before.outage):
+		return longerOutage
+	case longer(before.outage, after.outage):
+		return shorterOutage
 	}
 	return same
 }
 
-func describe(c Case) string {
-	return fmt.Sprintf("%s, %s", c.Verdict.Outcome, outage(c))
+func (r result) String() string {
+	outage := "-"
+	if r.some {
+		outage = seconds(r.outage)
+	}
+	if r.runs > 1 {
+		return fmt.Sprintf("%s at worst of %d runs, %s in the median", r.outcome, r.runs, outage)
+	}
+	return fmt.Sprintf("%s, %s", r.outcome, outage)
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
-// fixture unpacks a saved run: healthy and failing are real runs of suites/ha, of which a few cases were kept.
+// fixture unpacks a saved run: healthy and failing are real runs of suites/ha. Of their histories, what the page does not read was left
+// out; and of the healthy one all answers that came within 80 ms of another.
 func fixture(t *testing.T, name string) (dir string, r *Report) {
 	t.Helper()
 	dir = t.TempDir()
@@ -83,9 +84,27 @@ func writePage(t *testing.T, name string) (file string, r *Report) {
 		}}
 		r.AlertsByTier = map[string]int{"high": 1}
 	}
+	enrich(r)
 	file = filepath.Join(dir, "report.html")
 	if err := r.WritePage(file, []string{dir}, earlier); err != nil {
 		t.Fatal(err)
 	}
 	return file, r
+}
+
+// enrich gives a report what the saved runs have none of: two primaries at one time, and a case that was slower.
+func enrich(r *Report) {
+	const s = time.Second
+	first, last := &r.Cases[0].Verdict, &r.Cases[len(r.Cases)-1].Verdict
+	if first.Outcome == verdict.Fail {
+		first.Findings = append(first.Findings, verdict.Finding{
+			Judge: "split brain", Outcome: verdict.Fail, Blame: verdict.Product, Shard: 2, Message: "shard 2 had two writable primaries for 3.1 s",
+			Instances: []string{"s2-m2", "s2-m3"}, From: first.Began + 12*s, To: first.Began + 15*s,
+		})
+	}
+	if last.Outcome == verdict.Pass {
+		last.Outcome = verdict.Slower
+		last.Findings = []verdict.Finding{{Judge: "latency", Outcome: verdict.Slower, Blame: verdict.Product, Shard: 1, Message: "shard 1 stayed available, and became slower"}}
+	}
+	r.Count()
 }

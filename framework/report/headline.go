@@ -32,15 +32,15 @@ type tierCount struct {
 }
 
 // head reckons the headline.
-func (r *Report) head(cases []caseView) headline {
-	h := headline{Total: len(cases), CoveredByLevels: r.Coverage, Worst: "–", Median: "–", Outcome: verdict.Pass}
+func (r *Report) head() headline {
+	h := headline{Total: len(r.Cases), CoveredByLevels: r.Coverage, Worst: "–", Median: "–", Outcome: verdict.Pass}
 	var outages []time.Duration
 	var longest time.Duration
-	for _, c := range cases {
-		if c.Lost > 0 {
-			h.Lost, h.LosingCases = h.Lost+c.Lost, h.LosingCases+1
+	for _, c := range r.Cases {
+		if lost := c.Lost(); lost > 0 {
+			h.Lost, h.LosingCases = h.Lost+lost, h.LosingCases+1
 		}
-		if d, some := worstOutage(c.Case); some && c.Kind != plan.Control {
+		if d, _, some := worstOutage(c); some && c.Kind != plan.Control {
 			if outages = append(outages, d); d > longest {
 				longest, h.WorstCase = d, c.ID
 			}
@@ -63,6 +63,8 @@ func (r *Report) head(cases []caseView) headline {
 		h.Outcome, h.Sentence = verdict.Indeterminate, fmt.Sprintf("%d of %s decided nothing", r.Counts.Indeterminate, count(h.Total, "case"))
 	case h.Total == 0:
 		h.Outcome, h.Sentence = verdict.Indeterminate, "No case was done"
+	case r.Counts.Slower > 0:
+		h.Outcome, h.Sentence = verdict.Slower, fmt.Sprintf("All %s went as predicted, %d slower than allowed", count(h.Total, "case"), r.Counts.Slower)
 	default:
 		h.Sentence = fmt.Sprintf("All %s went as predicted", count(h.Total, "case"))
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"net"
 	"path/filepath"
 	"slices"
@@ -46,59 +47,68 @@ func (o *observed) at(name history.PhaseName) (time.Duration, bool) {
 type write struct {
 	at       time.Duration
 	instance string
-	in       string // the case
 }
 
-// loss is what one instance acknowledged in one case and a later audit did not find.
+// loss is a stretch of time in which one instance acknowledged writes that an audit did not find; what they are is in the verdict.
 type loss struct {
-	Shard       int
-	Instance    string
-	In          string // the case in which it was acknowledged
-	Count       int
-	First, Last time.Duration // when it was acknowledged, since the start of the run
-	IDs         []int64       // the first of them
+	shard       int
+	instance    string
+	first, last time.Duration
 }
 
-const mostLostIDs = 8 // shown of a loss; report.json has more
-
-// observer reads one history.
+// observer reads the histories of a run, which may still be written.
 type observer struct {
+	dir      string
 	topology faultcalc.Topology
-	began    time.Time
+	tails    map[string]*reader // by file
 	cases    map[string]*observed
-	acked    map[int]map[int64]write // by shard and row
 }
 
-// observe reads the histories in a run's directory. A run that never began a case has none, which is no error.
-func observe(dir string, topology faultcalc.Topology) (map[string]*observed, error) {
-	files, err := filepath.Glob(filepath.Join(dir, "history*.jsonl"))
+// reader has got as far as its tail in one history.
+type reader struct {
+	*observer
+	tail  history.Tail
+	began time.Time
+	acked map[int]map[int64]write // by shard and row
+}
+
+// observe looks at a run's directory. A run that never began a case has no history, which is no error.
+func observe(dir string, topology faultcalc.Topology) (*observer, error) {
+	o := &observer{dir: dir, topology: topology, tails: map[string]*reader{}, cases: map[string]*observed{}}
+	return o, o.look()
+}
+
+// look reads what is new in the histories.
+func (o *observer) look() error {
+	files, err := filepath.Glob(filepath.Join(o.dir, "history*.jsonl"))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	all := map[string]*observed{}
 	for _, file := range files {
-		o := observer{topology: topology, cases: all, acked: map[int]map[int64]write{}}
-		for r, err := range history.Read(file) {
+		if o.tails[file] == nil {
+			o.tails[file] = &reader{observer: o, tail: history.Tail{File: file}, acked: map[int]map[int64]write{}}
+		}
+		for r, err := range o.tails[file].tail.New() {
 			if err != nil {
-				return nil, err
+				return err
 			}
-			o.add(r)
+			o.tails[file].add(r)
 		}
 	}
-	for _, o := range all {
-		for _, ends := range o.served {
+	for _, c := range o.cases {
+		for _, ends := range c.served {
 			slices.Sort(ends)
 		}
-		for _, byInstance := range o.acks {
+		for _, byInstance := range c.acks {
 			for _, ends := range byInstance {
 				slices.Sort(ends)
 			}
 		}
 	}
-	return all, nil
+	return nil
 }
 
-func (o *observer) add(r history.Record) {
+func (o *reader) add(r history.Record) {
 	if r.Run != nil {
 		o.began = r.Run.Began
 	}
@@ -123,7 +133,7 @@ func (o *observer) add(r history.Record) {
 	}
 }
 
-func (o *observer) answered(c *observed, r history.Record) {
+func (o *reader) answered(c *observed, r history.Record) {
 	at := r.At + r.Op.Took
 	c.ended = max(c.ended, at)
 	on := lane{r.Op.Shard, r.Op.Kind}
@@ -139,38 +149,25 @@ func (o *observer) answered(c *observed, r history.Record) {
 	if o.acked[r.Op.Shard] == nil {
 		o.acked[r.Op.Shard] = map[int64]write{}
 	}
-	o.acked[r.Op.Shard][r.Op.ID] = write{at, instance, r.Case}
+	o.acked[r.Op.Shard][r.Op.ID] = write{at, instance}
 }
 
 // missed takes out of the acknowledged writes those that the audit does not have. As for a verdict, a write is lost in the case
 // whose audit misses it first.
-func (o *observer) missed(a history.Audit) []loss {
-	type key struct{ instance, in string }
-	var gone []int64
-	for id := range o.acked[a.Shard] {
-		if !a.Has(id) {
-			gone = append(gone, id)
+func (o *reader) missed(a history.Audit) (all []loss) {
+	for id, w := range o.acked[a.Shard] {
+		if a.Has(id) {
+			continue
 		}
-	}
-	slices.Sort(gone)
-	var all []loss
-	index := map[key]int{}
-	for _, id := range gone {
-		w := o.acked[a.Shard][id]
 		delete(o.acked[a.Shard], id)
-		i, ok := index[key{w.instance, w.in}]
-		if !ok {
+		i := slices.IndexFunc(all, func(l loss) bool { return l.instance == w.instance })
+		if i < 0 {
 			i = len(all)
-			index[key{w.instance, w.in}] = i
-			all = append(all, loss{Shard: a.Shard, Instance: w.instance, In: w.in, First: w.at, Last: w.at})
+			all = append(all, loss{a.Shard, w.instance, w.at, w.at})
 		}
-		l := &all[i]
-		l.Count++
-		l.First, l.Last = min(l.First, w.at), max(l.Last, w.at)
-		if len(l.IDs) < mostLostIDs {
-			l.IDs = append(l.IDs, id)
-		}
+		all[i].first, all[i].last = min(all[i].first, w.at), max(all[i].last, w.at)
 	}
+	slices.SortFunc(all, func(a, b loss) int { return cmp.Compare(a.instance, b.instance) })
 	return all
 }
 

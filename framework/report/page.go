@@ -11,12 +11,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/cutset-dev/cutset/executor"
 	"github.com/cutset-dev/cutset/faultcalc"
-	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
 // The page's own parts, and the charting library: Observable Plot, because it draws SVG in the page's own colours from data in one
@@ -30,26 +30,21 @@ var parts embed.FS
 // caseView is a case as the page shows it.
 type caseView struct {
 	Case
-	Lost      int
-	Losses    []lossView
+	Findings  []findingView
 	Outage    string
 	OutageFor time.Duration // -1 if no shard had to serve
+	Outages   []serviceView
 	Alerts    []executor.Alert
 }
 
 // Open tells whether the page shows it without being asked.
-func (c caseView) Open() bool { return c.Verdict.Outcome != verdict.Pass }
-
-// lossView is a loss with its times in seconds after the injection.
-type lossView struct {
-	loss
-	When string
-}
+func (c caseView) Open() bool { return !c.AsPredicted() }
 
 // pageData is what the page's script draws from.
 type pageData struct {
 	Cases   map[string]*timeline `json:"cases"`
 	Outages []outagePoint        `json:"outages"`
+	Repeats []repeatPoint        `json:"repeats"`
 }
 
 // page is what the template fills in.
@@ -58,6 +53,7 @@ type page struct {
 	Head       headline
 	Cases      []caseView
 	Pictures   []picture
+	Live       *Now // nil for a run that has ended
 	Outages    []outageRow
 	Comparison *comparison
 	LeftOut    []leftOutGroup
@@ -74,6 +70,16 @@ func (p page) Bad() []caseView { return p.chosen(caseView.Open) }
 // Good returns the others.
 func (p page) Good() []caseView { return p.chosen(func(c caseView) bool { return !c.Open() }) }
 
+// has tells whether a case is on the page.
+func (p page) has(id string) bool {
+	return slices.ContainsFunc(p.Cases, func(c caseView) bool { return c.ID == id })
+}
+
+// first is the first repeat of a case.
+func (p page) first(of string) string {
+	return p.Cases[slices.IndexFunc(p.Cases, func(c caseView) bool { return c.Of == of })].ID
+}
+
 func (p page) chosen(which func(caseView) bool) (list []caseView) {
 	for _, c := range p.Cases {
 		if which(c) {
@@ -86,7 +92,7 @@ func (p page) chosen(which func(caseView) bool) (list []caseView) {
 // WritePage writes the report as one HTML file that needs nothing else. It draws on the histories and the topology in the
 // directories of the runs that the report is about, and compares with an earlier report unless that is nil.
 func (r *Report) WritePage(file string, runs []string, earlier *Report) error {
-	text, err := r.render(runs, earlier)
+	text, err := r.render(filepath.Dir(file), runs, earlier)
 	if err == nil {
 		err = os.WriteFile(file, text, 0o600)
 	}
@@ -96,12 +102,13 @@ func (r *Report) WritePage(file string, runs []string, earlier *Report) error {
 	return nil
 }
 
-func (r *Report) render(runs []string, earlier *Report) ([]byte, error) {
+// render makes the page that is to be in the directory.
+func (r *Report) render(dir string, runs []string, earlier *Report) ([]byte, error) {
 	topology, seen, err := evidence(runs)
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.view(topology, seen, earlier)
+	p, err := r.view(witness{seen, dir, runs}, topology, earlier)
 	if err != nil {
 		return nil, err
 	}
@@ -109,20 +116,21 @@ func (r *Report) render(runs []string, earlier *Report) ([]byte, error) {
 }
 
 // view gathers what the page shows.
-func (r *Report) view(topology faultcalc.Topology, seen map[string]*observed, earlier *Report) (page, error) {
+func (r *Report) view(w witness, topology faultcalc.Topology, earlier *Report) (page, error) {
 	p := page{Report: r, LeftOut: r.leftOutByReason(), Data: pageData{Cases: map[string]*timeline{}}}
 	alerts := map[string][]executor.Alert{}
 	for _, a := range r.Alerts {
 		alerts[a.Scope] = append(alerts[a.Scope], a)
 	}
 	for _, c := range r.Cases {
-		view := caseView{Case: c, Outage: outage(c), OutageFor: -1, Alerts: alerts[c.ID]}
-		if longest, some := worstOutage(c); some {
+		view := caseView{
+			Case: c, Findings: w.findings(c), Outage: outage(c), OutageFor: -1, Outages: service(c.Verdict), Alerts: alerts[c.ID],
+		}
+		if longest, _, some := worstOutage(c); some {
 			view.OutageFor = longest
 		}
-		if o := seen[c.ID]; o != nil {
-			p.Data.Cases[c.ID] = o.draw(alerts[c.ID])
-			view.Losses, view.Lost = o.losses(c.ID, seen)
+		if o := w.seen[c.ID]; o != nil {
+			p.Data.Cases[c.ID] = o.draw(c.Verdict, alerts[c.ID])
 		}
 		delete(alerts, c.ID)
 		p.Cases = append(p.Cases, view)
@@ -132,8 +140,9 @@ func (r *Report) view(topology faultcalc.Topology, seen map[string]*observed, ea
 			p.Stray = append(p.Stray, a)
 		}
 	}
-	p.Head = r.head(p.Cases)
+	p.Head = r.head()
 	p.Data.Outages, p.Outages = r.outages(topology)
+	p.Data.Repeats = r.repeatPoints()
 	if earlier != nil {
 		p.Comparison = compare(r, earlier)
 	}
@@ -155,7 +164,7 @@ func evidence(runs []string) (topology faultcalc.Topology, seen map[string]*obse
 		if err != nil {
 			return topology, nil, err
 		}
-		maps.Copy(seen, part)
+		maps.Copy(seen, part.cases)
 		topology = own
 	}
 	return topology, seen, nil
@@ -175,20 +184,6 @@ func readTopology(dir string) (topology faultcalc.Topology, err error) {
 	return topology, nil
 }
 
-// losses says when what a case lost had been acknowledged.
-func (o *observed) losses(id string, seen map[string]*observed) (views []lossView, total int) {
-	for _, l := range o.lost {
-		total += l.Count
-		zero, word := seen[l.In].zero()
-		when := fmt.Sprintf("%.1f s to %.1f s after %s", (l.First - zero).Seconds(), (l.Last - zero).Seconds(), word)
-		if l.In != id {
-			when += " in " + l.In
-		}
-		views = append(views, lossView{l, when})
-	}
-	return views, total
-}
-
 // fill executes the template.
 func (p page) fill() ([]byte, error) {
 	read := func(name string) string {
@@ -202,7 +197,7 @@ func (p page) fill() ([]byte, error) {
 		p.Libraries = append(p.Libraries, template.JS(read("thirdparty/"+library+".min.js"))) //nolint:gosec // pinned here
 	}
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"seconds": seconds, "count": count, "shards": shardList,
+		"seconds": seconds, "millis": millis, "count": count, "shards": shardList, "done": p.has, "first": p.first,
 		"join":    func(list []string) string { return strings.Join(list, ", ") },
 		"percent": func(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) },
 	}).Parse(read("page.html"))

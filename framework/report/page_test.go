@@ -28,7 +28,7 @@ func TestWithoutScript(t *testing.T) {
 		t.Fatal(err)
 	}
 	plain := scripts.ReplaceAllString(string(text), "")
-	wanted := []string{"2 of 2 cases went against the prediction", ">718</b>", "0 of 16, machine level", "<b>3.2 s</b>", "0 indeterminate", "<small>high</small>"}
+	wanted := []string{"2 of 2 cases went against the prediction", ">464</b>", "0 of 16, machine level", "<b>3.4 s</b>", "0 indeterminate", "<small>high</small>"}
 	for _, c := range r.Cases {
 		wanted = append(wanted, c.Sentence, `<code>`+c.Replay+`</code>`, `id="`+strings.ReplaceAll(c.ID, "+", "&#43;")+`" open`)
 		for _, f := range c.Verdict.Findings {
@@ -44,7 +44,8 @@ func TestWithoutScript(t *testing.T) {
 		t.Error("the failed cases are not before the others")
 	}
 	for _, match := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(plain, -1) {
-		if !strings.HasPrefix(match[1], "#") && !strings.HasPrefix(match[1], "data:") {
+		picture, _ := filepath.Match("consistency-*.html", match[1]) // which a reader may go to, and the page does without
+		if !strings.HasPrefix(match[1], "#") && !strings.HasPrefix(match[1], "data:") && !picture {
 			t.Errorf("the page needs %s", match[1])
 		}
 	}
@@ -57,7 +58,7 @@ func TestHostileText(t *testing.T) {
 	r.SetUpError, r.Machines = hostile, hostile
 	r.Cases[0].Verdict.Outcome, r.Cases[0].Verdict.Findings = verdict.Fail, []verdict.Finding{{Message: hostile}}
 	r.Alerts = []executor.Alert{{Message: hostile, Err: hostile, Scope: r.Cases[0].ID}, {Message: hostile}}
-	text, err := r.render([]string{dir}, nil)
+	text, err := r.render(dir, []string{dir}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ func TestSize(t *testing.T) {
 		r.Cases = append(r.Cases, c)
 		seen[c.ID] = seen[first.ID]
 	}
-	p, err := r.view(topology, seen, nil)
+	p, err := r.view(witness{seen: seen}, topology, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestKilledRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := r.view(topology, seen, nil)
+	p, err := r.view(witness{seen: seen}, topology, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,6 +170,9 @@ func TestCompare(t *testing.T) {
 		{"broken", verdict.Pass, 4 * s, verdict.Fail, 4 * s},
 		{"doubtful", verdict.Pass, 4 * s, verdict.Indeterminate, 4 * s},
 		{"decided", verdict.Indeterminate, 4 * s, verdict.Fail, 4 * s},
+		{"slow now", verdict.Pass, 4 * s, verdict.Slower, 4 * s},
+		{"not slow any more", verdict.Slower, 4 * s, verdict.Pass, 4 * s},
+		{"worse than slow", verdict.Slower, 4 * s, verdict.Indeterminate, 4 * s},
 		{"new", "", 0, verdict.Pass, 1 * s},
 		{"gone", verdict.Pass, 1 * s, "", 0},
 	} {
@@ -185,39 +189,103 @@ func TestCompare(t *testing.T) {
 		rows = append(rows, r.Change.String()+": "+r.ID)
 	}
 	want := []string{
-		"regression: broken", "regression: doubtful", "regression: decided", "longer outage: slower", "improvement: fixed",
+		"regression: broken", "regression: doubtful", "regression: decided", "regression: slow now",
+		"regression: worse than slow", "longer outage: slower", "improvement: fixed", "improvement: not slow any more",
 		"shorter outage: faster", "only now: new", "only then: gone", "same: same", "same: a little of a long one",
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
-	if got.Regressions != 4 || got.Improvements != 2 || got.Same != 2 || got.Only != 2 || !got.OtherShape {
+	if got.Regressions != 6 || got.Improvements != 3 || got.Same != 2 || got.Only != 2 || !got.OtherShape {
 		t.Errorf("the comparison counts wrongly: %+v", got)
+	}
+}
+
+// Repeats are compared run by run where both runs did as many, and else as one.
+func TestCompareRepeats(t *testing.T) {
+	const s = time.Second
+	run := func(of string, outages ...time.Duration) (cases []Case) {
+		for i, outage := range outages {
+			c := Case{Case: plan.Case{ID: fmt.Sprintf("%s@%d", of, i+1), Of: of, Repeat: i + 1}}
+			c.Verdict = verdict.Verdict{Outcome: verdict.Pass, Shards: []verdict.Shard{{Predicted: "available", Outage: outage}}}
+			cases = append(cases, c)
+		}
+		return cases
+	}
+	once := Case{Case: plan.Case{ID: "c"}, Verdict: verdict.Verdict{Outcome: verdict.Pass, Shards: []verdict.Shard{{Predicted: "available", Outage: 4 * s}}}}
+	now := &Report{Cases: slices.Concat(run("a", 4*s, 9*s), run("b", 4*s, 5*s, 6*s), run("c", 6*s, 9*s))}
+	then := &Report{Cases: slices.Concat(run("a", 4*s, 4*s), run("b", 5*s, 20*s), []Case{once})}
+	then.Cases[2].Verdict.Outcome = verdict.Fail
+	got := compare(now, then)
+	want := []compared{
+		{"a@2", "a@2", longerOutage, "pass, 4.0 s", "pass, 9.0 s"},
+		{"c", "c@1", longerOutage, "pass, 4.0 s", "pass at worst of 2 runs, 6.0 s in the median"},
+		{"b", "b@1", improved, "fail at worst of 2 runs, 5.0 s in the median", "pass at worst of 3 runs, 5.0 s in the median"},
+		{"a@1", "a@1", same, "pass, 4.0 s", "pass, 4.0 s"},
+	}
+	if diff := cmp.Diff(want, got.Rows); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+}
+
+func TestRepeats(t *testing.T) {
+	const s = time.Second
+	r := &Report{Cases: []Case{{Case: plan.Case{ID: "once"}, Verdict: verdict.Verdict{Outcome: verdict.Pass}}}}
+	for i := range 10 {
+		c := Case{Case: plan.Case{ID: fmt.Sprintf("c@%d", i+1), Of: "c", Repeat: i + 1}, Verdict: verdict.Verdict{Outcome: verdict.Pass}}
+		shard := verdict.Shard{Predicted: "available", Outage: time.Duration(10-i) * s, OutageNormalized: time.Duration(10-i) * s / 2}
+		if i < 3 {
+			shard.Failover = &verdict.Failover{Detect: time.Duration(i+1) * s, Promote: s, Serve: s / 2, Total: time.Duration(i+1)*s + 3*s/2}
+		}
+		c.Verdict.Shards = []verdict.Shard{shard, {Predicted: "unavailable", Outage: 99 * s}}
+		r.Cases = append(r.Cases, c)
+	}
+	r.Cases[3].Verdict.Outcome, r.Cases[4].Verdict.Outcome = verdict.Slower, verdict.Fail
+	r.Count()
+	want := []Repeats{{
+		Case: "c", Runs: 10, Outcomes: Counts{Pass: 8, Slower: 1, Fail: 1},
+		Outage:           &Distribution{s, 5 * s, 9 * s, 10 * s},
+		OutageNormalized: &Distribution{s / 2, 5 * s / 2, 9 * s / 2, 5 * s},
+		Failover:         &Phases{Failovers: 3, Detect: 2 * s, Promote: s, Serve: s / 2, Total: 7 * s / 2},
+	}}
+	if diff := cmp.Diff(want, r.Repeats); diff != "" {
+		t.Errorf("repeats (-want +got):\n%s", diff)
+	}
+	if len(r.Decided()) != 10 {
+		t.Errorf("%d of 11 cases decide something, want all but the failed one", len(r.Decided()))
+	}
+	line := "c: 10 runs: 8 pass, 1 slower, 1 fail; outage 1.0 s least, 5.0 s median, 9.0 s p90, 10.0 s longest (load-normalized: 0.5 s least,"
+	if got := r.Repeats[0].String(); !strings.HasPrefix(got, line) || !strings.Contains(got, "detect 2.0 s, promote 1.0 s, serve 0.5 s") {
+		t.Errorf("the summary says %q", got)
 	}
 }
 
 func TestHeadline(t *testing.T) {
 	_, r := fixture(t, "healthy")
 	r.AlertsByTier = map[string]int{"low": 7, "critical": 1}
-	var views []caseView
-	for _, c := range r.Cases {
-		views = append(views, caseView{Case: c})
-	}
-	control := caseView{Case: views[0].Case, Lost: 3}
+	control := r.Cases[0]
 	control.ID, control.Kind = "c", plan.Control
 	control.Verdict.Shards = []verdict.Shard{{Predicted: "available", Outage: time.Hour}}
-	h := r.head(append(views, control))
-	if h.Worst != "8.9 s" || h.Median != "7.3 s" || h.WorstCase != "ha:crash:machine:m1+m3" {
+	control.Verdict.Findings = []verdict.Finding{{Judge: "durability", Message: "shard 1 lost 3 acknowledged writes"}}
+	done := r.Cases
+	r.Cases = append(slices.Clone(done), control)
+	h := r.head()
+	if h.Worst != "8.6 s" || h.Median != "8.3 s" || h.WorstCase != "ha:crash:machine:m1+m2@1" {
 		t.Errorf("outages: %s, %s, in %s", h.Worst, h.Median, h.WorstCase)
 	}
-	if h.Lost != 3 || h.LosingCases != 1 || h.Sentence != "All 4 cases went as predicted" || h.Outcome != verdict.Pass {
+	if h.Lost != 3 || h.LosingCases != 1 || h.Sentence != "All 10 cases went as predicted" || h.Outcome != verdict.Pass {
 		t.Errorf("headline: %+v", h)
 	}
 	if want := []tierCount{{"critical", 1}, {"low", 7}}; !slices.Equal(h.Alerts, want) {
 		t.Errorf("alerts: %v, want %v", h.Alerts, want)
 	}
+	r.Cases = done
+	r.Counts.Slower = 1
+	if h := r.head(); h.Sentence != "All 9 cases went as predicted, 1 slower than allowed" || h.Outcome != verdict.Slower {
+		t.Errorf("headline: %+v", h)
+	}
 	r.Counts.Indeterminate = 1
-	if h := r.head(views); h.Sentence != "1 of 3 cases decided nothing" || h.Outcome != verdict.Indeterminate {
+	if h := r.head(); h.Sentence != "1 of 9 cases decided nothing" || h.Outcome != verdict.Indeterminate {
 		t.Errorf("headline: %+v", h)
 	}
 }
@@ -229,14 +297,14 @@ func TestOutages(t *testing.T) {
 		t.Fatal(err)
 	}
 	points, rows := r.outages(topology)
-	if len(points) != 8 { // three cases of three shards, one of which is predicted to be down
+	if len(points) != 21 { // three runs each of three cases of three shards, one of which is predicted to be down in two
 		t.Errorf("%d shards had to serve: %+v", len(points), points)
 	}
 	want := []outageRow{
-		{"crash", true, 3, "7.3 s", "7.8 s", "8.9 s"},
-		{"crash", false, 2, "0.7 s", "0.7 s", "2.0 s"},
-		{"server-kill", true, 1, "4.2 s", "4.2 s", "4.2 s"},
-		{"server-kill", false, 2, "0.1 s", "0.1 s", "0.2 s"},
+		{"crash", true, 6, "8.1 s", "8.4 s", "8.6 s"},
+		{"crash", false, 6, "0.5 s", "0.6 s", "0.9 s"},
+		{"server-kill", true, 3, "1.3 s", "4.1 s", "6.2 s"},
+		{"server-kill", false, 6, "0.1 s", "0.2 s", "0.3 s"},
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("outages (-want +got):\n%s", diff)
@@ -274,7 +342,7 @@ func TestPictures(t *testing.T) {
 	}
 	wantCuts := []cutSet{
 		{Nodes: []string{"a", "b"}, Shards: []int{1}},
-		{Nodes: []string{"c", "d"}, Shards: []int{2}, Tested: []tested{{"s:crash:instance:c+d", "crash", verdict.Pass}}},
+		{Nodes: []string{"c", "d"}, Shards: []int{2}, Tested: []tested{{"s:crash:instance:c+d", "crash", verdict.Pass, 1}}},
 	}
 	if diff := cmp.Diff(wantCuts, instances.Cuts); diff != "" || len(instances.Single) > 0 {
 		t.Errorf("instances (-want +got):\n%s", diff)

@@ -27,11 +27,12 @@ type cutSet struct {
 	Tested []tested
 }
 
-// tested is a case that kept exactly the nodes of a cut set down; a fault that passes by itself does not test one.
+// tested is a case that kept exactly the nodes of a cut set down, or all repeats of one; a fault that passes by itself does not test one.
 type tested struct {
-	ID      string
+	ID      string // of the worst run
 	Kind    string
 	Outcome verdict.Outcome
+	Runs    int
 }
 
 type pictureRow struct {
@@ -113,9 +114,21 @@ func (p *picture) cut(model *faultcalc.Model, cases []Case) {
 		}
 		for _, c := range cases {
 			if c.Level == p.Level && c.Predict == faultcalc.Unavailable && slices.Equal(c.Nodes, cut.Nodes) {
-				cut.Tested = append(cut.Tested, tested{c.ID, c.Kind, c.Verdict.Outcome})
+				cut.test(c)
 			}
 		}
+	}
+}
+
+func (cut *cutSet) test(c Case) {
+	i := slices.IndexFunc(cut.Tested, func(t tested) bool { return t.Kind == c.Kind })
+	if i < 0 {
+		cut.Tested = append(cut.Tested, tested{c.ID, c.Kind, c.Verdict.Outcome, 1})
+		return
+	}
+	t := &cut.Tested[i]
+	if t.Runs++; rank[c.Verdict.Outcome] > rank[t.Outcome] {
+		t.ID, t.Outcome = c.ID, c.Verdict.Outcome
 	}
 }
 

@@ -1,14 +1,14 @@
-// Package report turns verdicts into what people and machines read: report.json, report.html and the summary on the
+// Package report turns verdicts into what people and machines read: report.json, report.html, junit.xml and the summary on the
 // terminal.
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"strings"
-	"text/tabwriter"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/cutset-dev/cutset/executor"
@@ -28,7 +28,9 @@ type Report struct {
 	Counts      Counts          `json:"counts"`
 	Coverage    []plan.Coverage `json:"coverage"`
 	Cases       []Case          `json:"cases"`
+	Repeats     []Repeats       `json:"repeats,omitempty"`
 	LeftOut     []plan.LeftOut  `json:"leftOut"`
+	NotDone     []NotDone       `json:"notDone,omitempty"`
 	SetUpError  string          `json:"setUpError,omitempty"`
 
 	// What the executor did: commands that it gave up, attempts (all but answered looks) with the timeout that each got
@@ -42,47 +44,79 @@ type Report struct {
 // Counts are the numbers of cases by outcome.
 type Counts struct {
 	Pass          int `json:"pass"`
+	Slower        int `json:"slower"`
 	Fail          int `json:"fail"`
 	Indeterminate int `json:"indeterminate"`
+}
+
+func (c *Counts) add(outcome verdict.Outcome) {
+	switch outcome {
+	case verdict.Pass:
+		c.Pass++
+	case verdict.Slower:
+		c.Slower++
+	case verdict.Fail:
+		c.Fail++
+	case verdict.Indeterminate:
+		c.Indeterminate++
+	}
 }
 
 // Case is a planned case and what became of it.
 type Case struct {
 	plan.Case
 	Verdict verdict.Verdict `json:"verdict"`
-	Replay  string          `json:"replay"` // the command that runs it again
+	Replay  string          `json:"replay"`        // the command that runs it again
+	Run     string          `json:"run,omitempty"` // that did it, in the report of several
 }
 
-// Count fills in Counts.
-func (r *Report) Count() {
-	for _, c := range r.Cases {
-		switch c.Verdict.Outcome {
-		case verdict.Pass:
-			r.Counts.Pass++
-		case verdict.Fail:
-			r.Counts.Fail++
-		case verdict.Indeterminate:
-			r.Counts.Indeterminate++
-		}
+// NotDone is a planned case that has no verdict. It is among those that were left out, too.
+type NotDone struct {
+	ID     string `json:"id"`
+	Reason string `json:"reason"`
+	Broken bool   `json:"broken,omitempty"` // an error of the harness is the reason, and not that the run ended before
+}
+
+// AsPredicted tells whether the case went as predicted, however long it took.
+func (c Case) AsPredicted() bool { return !c.Verdict.Outcome.Fails() }
+
+// Lost is how many acknowledged writes the case lost.
+func (c Case) Lost() (lost int) {
+	for _, f := range c.Verdict.Findings {
+		lost += f.Lost()
 	}
+	return lost
+}
+
+// Count fills in Counts and Repeats.
+func (r *Report) Count() {
+	r.Counts = Counts{}
+	for _, c := range r.Cases {
+		r.Counts.add(c.Verdict.Outcome)
+	}
+	r.Repeats = repeats(r.Cases)
 }
 
 // Decided returns the cases that say something about other fault sets: those that went as predicted.
 func (r *Report) Decided() []plan.Case {
 	var decided []plan.Case
 	for _, c := range r.Cases {
-		if c.Verdict.Outcome == verdict.Pass {
+		if c.AsPredicted() {
 			decided = append(decided, c.Case)
 		}
 	}
 	return decided
 }
 
-// Add adds what another part of the same plan found. Counts and Coverage are not added up.
+// Add adds what another part of the same plan found. Counts, Repeats and Coverage are not added up.
 func (r *Report) Add(part *Report) {
 	r.Suite, r.Table, r.Seed, r.Fingerprint, r.Machines = part.Suite, part.Table, part.Seed, part.Fingerprint, part.Machines
 	r.Took = max(r.Took, part.Took) // they ran side by side
-	r.Cases = append(r.Cases, part.Cases...)
+	for _, c := range part.Cases {
+		c.Run = cmp.Or(c.Run, part.Run)
+		r.Cases = append(r.Cases, c)
+	}
+	r.NotDone = append(r.NotDone, part.NotDone...)
 	r.Alerts = append(r.Alerts, part.Alerts...)
 	for tier, n := range part.AlertsByTier {
 		r.AlertsByTier[tier] += n
@@ -91,6 +125,18 @@ func (r *Report) Add(part *Report) {
 	if part.SetUpError != "" {
 		r.SetUpError = part.SetUpError
 	}
+}
+
+// dirOf is the directory of the run that did the case, of those that the report is about.
+func (c Case) dirOf(runs []string) string {
+	i := slices.IndexFunc(runs, func(dir string) bool { return filepath.Base(dir) == c.Run })
+	switch {
+	case i >= 0:
+		return runs[i]
+	case len(runs) == 0:
+		return ""
+	}
+	return runs[0]
 }
 
 // Read reads a report.json.
@@ -116,79 +162,4 @@ func (r *Report) Write(file string) error {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil
-}
-
-// Explain says in one line what was predicted, what was seen, and how to see it again.
-func Explain(c Case) string {
-	return fmt.Sprintf("%s: predicted: %s; seen: %s; replay: %s", strings.ToUpper(string(c.Verdict.Outcome)), c.Sentence, c.Verdict.Summary(), c.Replay)
-}
-
-// Summarize prints the summary.
-func (r *Report) Summarize(w io.Writer, dir string) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(format string, args ...any) { _, _ = fmt.Fprintf(table, format+"\n", args...) }
-	line("\nVERDICT\tTOOK\tOUTAGE\tFAILED OVER\tCASE")
-	for _, c := range r.Cases {
-		line("%s\t%.0f s\t%s\t%s\t%s", c.Verdict.Outcome, c.Verdict.Took.Seconds(), outage(c), failovers(c), c.ID)
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	line("")
-	for _, c := range r.Coverage {
-		line("%s", c)
-	}
-	if left := len(r.LeftOut); left > 0 {
-		reasons := map[string]int{}
-		var order []string
-		for _, l := range r.LeftOut {
-			if reasons[l.Reason]++; reasons[l.Reason] == 1 {
-				order = append(order, l.Reason)
-			}
-		}
-		for _, reason := range order {
-			line("left out (%d): %s", reasons[reason], reason)
-		}
-	}
-	if r.SetUpError != "" {
-		line("NOT SET UP: %s", r.SetUpError)
-	}
-	for _, c := range r.Cases {
-		if c.Verdict.Outcome != verdict.Pass {
-			line("%s", Explain(c))
-		}
-	}
-	line("%d passed, %d failed, %d indeterminate in %.0f s; everything is in %s", r.Counts.Pass, r.Counts.Fail, r.Counts.Indeterminate, r.Took.Seconds(), dir)
-	return table.Flush()
-}
-
-// worstOutage is the longest of the shards that had to serve; there may be none.
-func worstOutage(c Case) (longest time.Duration, some bool) {
-	for _, s := range c.Verdict.Shards {
-		if s.Predicted == "available" {
-			longest, some = max(longest, s.Outage), true
-		}
-	}
-	return longest, some
-}
-
-func outage(c Case) string {
-	longest, some := worstOutage(c)
-	if !some {
-		return "-"
-	}
-	return fmt.Sprintf("%.1f s", longest.Seconds())
-}
-
-func failovers(c Case) string {
-	var list []string
-	for _, s := range c.Verdict.Shards {
-		if s.FailedOver() {
-			list = append(list, fmt.Sprintf("%s>%s", s.PrimaryBefore, s.PrimaryAfter))
-		}
-	}
-	if len(list) == 0 {
-		return "-"
-	}
-	return strings.Join(list, " ")
 }

@@ -44,4 +44,13 @@ func TestSummary(t *testing.T) {
 			t.Errorf("the summary has no %q:\n%s", want, out.String())
 		}
 	}
+	r.Cases[0].Verdict.Outcome = verdict.Slower
+	r.Count()
+	out.Reset()
+	if err := r.Summarize(&out, "_output/x"); err != nil {
+		t.Fatal(err)
+	}
+	if want := "0 passed, 1 slower, 1 failed, 1 indeterminate in 100 s"; !strings.Contains(out.String(), want) {
+		t.Errorf("the summary has no %q:\n%s", want, out.String())
+	}
 }

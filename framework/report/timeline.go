@@ -8,6 +8,7 @@ import (
 
 	"github.com/cutset-dev/cutset/executor"
 	"github.com/cutset-dev/cutset/framework/history"
+	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
 // timeline is a case as a picture. Times are in seconds from its zero.
@@ -51,6 +52,10 @@ const (
 	ackedLost    = "acknowledged, then lost"
 	predicted    = "predicted to serve"
 	predictedNot = "predicted not to serve"
+	detecting    = "time to detect"
+	promoting    = "time to promote"
+	toFirstWrite = "time to the first write"
+	restoring    = "time to redundancy, from the heal"
 )
 
 const (
@@ -69,7 +74,7 @@ type drawing struct {
 }
 
 // draw makes the time line of a case.
-func (o *observed) draw(alerts []executor.Alert) *timeline {
+func (o *observed) draw(v verdict.Verdict, alerts []executor.Alert) *timeline {
 	d := drawing{observed: o, to: o.ended}
 	t := &timeline{Steps: []mark{}}
 	d.zero, t.Zero = o.zero()
@@ -91,6 +96,11 @@ func (o *observed) draw(alerts []executor.Alert) *timeline {
 	}
 	for _, shard := range o.planned.Shards {
 		t.Rows = append(t.Rows, d.shard(shard)...)
+		for _, s := range v.Shards {
+			if s.Number == shard && s.Failover != nil {
+				t.Rows = append(t.Rows, row{Shard: shard, Name: "failover", Spans: d.failover(*s.Failover)})
+			}
+		}
 	}
 	for _, a := range alerts {
 		t.Alerts = append(t.Alerts, mark{d.seconds(a.Time.Sub(o.runBegan)), a.Tier.String(), a.Message})
@@ -123,6 +133,22 @@ func (d *drawing) shard(number int) []row {
 		rows = append(rows, r)
 	}
 	return append(rows, d.acknowledged(number)...)
+}
+
+// failover draws the phases of a failover, one after the other, and the way back to redundancy.
+func (d *drawing) failover(f verdict.Failover) (spans []span) {
+	at := d.downFrom
+	for _, phase := range []struct {
+		took  time.Duration
+		state string
+	}{{f.Detect, detecting}, {f.Promote, promoting}, {f.Serve, toFirstWrite}} {
+		spans = append(spans, d.span(at, at+phase.took, phase.state))
+		at += phase.took
+	}
+	if f.Redundancy > 0 {
+		spans = append(spans, d.span(d.downTo, d.downTo+f.Redundancy, restoring))
+	}
+	return spans
 }
 
 // service cuts a case into spans with and without answers.
@@ -240,8 +266,8 @@ func (d *drawing) acknowledged(shard int) []row {
 	}
 	lost := false
 	for _, l := range d.lost {
-		if l.Shard == shard && l.Last >= d.from {
-			add(l.Instance, d.span(max(l.First, d.from), l.Last, ackedLost))
+		if l.shard == shard && l.last >= d.from {
+			add(l.instance, d.span(max(l.first, d.from), l.last, ackedLost))
 			lost = true
 		}
 	}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -68,7 +67,7 @@ func TestTimelines(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, c := range r.Cases {
-			line := seen[c.ID].draw(nil)
+			line := seen[c.ID].draw(c.Verdict, nil)
 			if line.Zero != "the injection" || line.Fault == nil || line.Fault.From != 0 || len(line.Steps) < 6 {
 				t.Errorf("%s: the picture has no fault or too few steps: %+v", c.ID, line)
 			}
@@ -103,8 +102,14 @@ func agrees(t *testing.T, line *timeline, s verdict.Shard) {
 			promoted = append(promoted, m.Text)
 		}
 	}
-	// The verdict looks from the injection to the heal, and at a little less than that for what never came back.
-	if outage := s.Outage.Seconds(); outage > quiet.Seconds()+0.1 && (longest < outage-0.1 || longest > outage+1) {
+	// The verdict looks from the injection to the first heal, and the picture until all are done.
+	healing := 0.25
+	for _, step := range line.Steps {
+		if step.Text == string(history.Heal) {
+			healing += line.Fault.To - step.At
+		}
+	}
+	if outage := s.Outage.Seconds(); outage > quiet.Seconds()+0.1 && (longest < outage-0.1 || longest > outage+healing) {
 		t.Errorf("shard %d: the verdict says %.1f s of outage, the picture %.1f s", s.Number, outage, longest)
 	}
 	if want := s.FailedOver(); want != slices.Contains(promoted, s.PrimaryAfter) {
@@ -112,30 +117,45 @@ func agrees(t *testing.T, line *timeline, s verdict.Shard) {
 	}
 }
 
-// What the page says was lost is what the verdict found lost.
+// The picture has as lost what the verdict found lost, by whom and when.
 func TestLosses(t *testing.T) {
 	dir, r := fixture(t, "failing")
 	_, seen, err := evidence([]string{dir})
 	if err != nil {
 		t.Fatal(err)
 	}
+	found := 0
 	for _, c := range r.Cases {
-		views, total := seen[c.ID].losses(c.ID, seen)
-		sum := 0
-		for _, v := range views {
-			sum += v.Count
-			message := fmt.Sprintf("shard %d lost %d acknowledged writes", v.Shard, v.Count)
-			i := slices.IndexFunc(c.Verdict.Findings, func(f verdict.Finding) bool { return f.Message == message })
-			if i < 0 {
-				t.Fatalf("%s: the page says %q, the verdict %q", c.ID, message, c.Verdict.Summary())
-			}
-			if ids := c.Verdict.Findings[i].IDs; !slices.Equal(v.IDs, ids[:len(v.IDs)]) {
-				t.Errorf("%s: the page has rows %v, the verdict %v", c.ID, v.IDs, ids)
+		for _, f := range c.Verdict.Findings {
+			for _, w := range f.Writes {
+				found++
+				if !slices.ContainsFunc(seen[c.ID].lost, func(l loss) bool {
+					return l.shard == f.Shard && l.instance == w.Instance && l.first <= w.Answered && w.Answered <= l.last
+				}) {
+					t.Errorf("%s: write %d, which %s acknowledged and shard %d lost, is not in the picture: %+v", c.ID, w.ID, w.Instance, f.Shard, seen[c.ID].lost)
+				}
 			}
 		}
-		if sum != total || len(views) != len(c.Verdict.Findings) {
-			t.Errorf("%s: %d losses of %d writes, %d in all; the verdict says %q", c.ID, len(views), sum, total, c.Verdict.Summary())
+		if (len(seen[c.ID].lost) > 0) != (c.Lost() > 0) {
+			t.Errorf("%s: the verdict has %d lost writes, the picture %+v", c.ID, c.Lost(), seen[c.ID].lost)
 		}
+	}
+	if found == 0 {
+		t.Error("no write of the saved run was lost")
+	}
+}
+
+// The phases of a failover follow one another, from the injection.
+func TestFailoverInThePicture(t *testing.T) {
+	const s = time.Second
+	d := drawing{observed: &observed{}, zero: 5 * s, downFrom: 5 * s, downTo: 15 * s}
+	got := d.failover(verdict.Failover{Detect: 3 * s, Promote: s, Serve: s / 2, Redundancy: 2 * s})
+	want := []span{{0, 3, detecting}, {3, 4, promoting}, {4, 4.5, toFirstWrite}, {10, 12, restoring}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("spans (-want +got):\n%s", diff)
+	}
+	if got := d.failover(verdict.Failover{Detect: 3 * s}); got[len(got)-1].State == restoring {
+		t.Errorf("redundancy that was not reached is drawn: %+v", got)
 	}
 }
 

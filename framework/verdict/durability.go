@@ -16,6 +16,22 @@ const (
 	mostWrites = 20
 )
 
+// The messages of findings about writes, each with the shard and how many.
+const (
+	lostWrites   = "shard %d lost %d acknowledged writes"
+	twiceWrites  = "shard %d applied %d writes more than once"
+	undeadWrites = "shard %d has %d writes that it had refused"
+)
+
+// Lost is how many acknowledged writes the finding says are gone.
+func (f Finding) Lost() (lost int) {
+	shard := 0
+	if n, err := fmt.Sscanf(f.Message, lostWrites, &shard, &lost); f.Judge != durability || n < 2 || err != nil {
+		return 0
+	}
+	return lost
+}
+
 // Write is a client's write that the database did not treat as it had told the client.
 type Write struct {
 	ID       int64         `json:"id"`
@@ -95,9 +111,9 @@ func (l *ledger) audit(a history.Audit, m misdeeds) misdeeds {
 func durable(e *Evidence) (found []Finding) {
 	for _, shard := range e.Planned.Shards {
 		m := e.misdeeds[shard]
-		found = append(found, e.convict(shard, m.lost, "shard %d lost %d acknowledged writes")...)
-		found = append(found, e.convict(shard, m.twice, "shard %d applied %d writes more than once")...)
-		found = append(found, e.convict(shard, m.undead, "shard %d has %d writes that it had refused")...)
+		found = append(found, e.convict(shard, m.lost, lostWrites)...)
+		found = append(found, e.convict(shard, m.twice, twiceWrites)...)
+		found = append(found, e.convict(shard, m.undead, undeadWrites)...)
 		// Where the shard did not come back, that is the finding.
 		if e.between(history.Redundant, history.Ended).length() > 0 && !m.audited {
 			found = append(found, Finding{Judge: durability, Outcome: Indeterminate, Blame: Harness, Shard: shard, Message: fmt.Sprintf("shard %d was not audited", shard)})

@@ -78,6 +78,9 @@ func TestWhatIsSaidOfWrites(t *testing.T) {
 			if len(v.Findings) != 1 || v.Outcome != Fail || !strings.Contains(v.Summary(), c.message) || v.Findings[0].Count != 1 {
 				t.Fatalf("got %s, %+v; want one finding with %q", v.Outcome, v.Findings, c.message)
 			}
+			if lost := v.Findings[0].Lost(); (lost == 1) != strings.Contains(c.message, "lost") || lost > 1 {
+				t.Errorf("%q says that %d writes are lost", c.message, lost)
+			}
 			if diff := cmp.Diff([]Write{*c.want}, v.Findings[0].Writes); diff != "" {
 				t.Error(diff)
 			}
@@ -92,7 +95,7 @@ func TestListsAreBounded(t *testing.T) {
 		st.lose = append(st.lose, 1<<32+200+i)
 	}
 	f := judge(t, st).Findings[0]
-	if f.Count != 150 || len(f.IDs) != mostIDs || len(f.Writes) != mostWrites || f.IDs[0] != st.lose[0] || f.Writes[0].ID != st.lose[0] {
+	if f.Count != 150 || f.Lost() != 150 || len(f.IDs) != mostIDs || len(f.Writes) != mostWrites || f.IDs[0] != st.lose[0] || f.Writes[0].ID != st.lose[0] {
 		t.Errorf("got %d, %d ids, %d writes; want 150, %d, %d, from %d on", f.Count, len(f.IDs), len(f.Writes), mostIDs, mostWrites, st.lose[0])
 	}
 }

@@ -13,6 +13,10 @@ const states = [
   { name: "served against the prediction", fill: "var(--undue)", stroke: "var(--ink)", inset: 0.5 },
   { name: "acknowledged", fill: "var(--served)", inset: 5.5 },
   { name: "acknowledged, then lost", fill: "var(--lost)", inset: 3.5 },
+  { name: "time to detect", stroke: "var(--phase)", inset: 5 },
+  { name: "time to promote", fill: "var(--phase)", inset: 5 },
+  { name: "time to the first write", fill: "var(--phase)", inset: 3 },
+  { name: "time to redundancy, from the heal", stroke: "var(--phase)", inset: 5, dash: "2,2" },
 ];
 const rowHeight = 15;
 const number = (x) => (Math.round(x * 10) / 10 || 0).toFixed(1) + " s"; // no -0.0
@@ -33,6 +37,8 @@ function name(chart, label) {
   return chart;
 }
 
+// median of two in the middle is the lower one, as in the tables.
+const median = (values) => Float64Array.from(values).sort()[(values.length - 1) >> 1];
 const width = (figure) => Math.max(560, Math.min(figure.clientWidth || 900, 1160));
 
 // --- time lines
@@ -139,7 +145,7 @@ function outages(figure) {
     width: width(figure), height: 70 + kinds.size * 52, marginLeft: 150, marginRight: 110, marginBottom: 40,
     x: { label: "outage in seconds", labelAnchor: "center", labelOffset: 36, labelArrow: "none", grid: true, zero: true }, y: { label: null, padding: 0.2 }, fy: { label: null, padding: 0.15 },
     marks: [
-      Plot.tickX(data.outages, Plot.groupY({ x: "median" }, { x: "seconds", y: group, fy: "kind", stroke: "var(--ink)", strokeWidth: 2 })),
+      Plot.tickX(data.outages, Plot.groupY({ x: median }, { x: "seconds", y: group, fy: "kind", stroke: "var(--ink)", strokeWidth: 2 })),
       Plot.dot(data.outages, {
         x: "seconds", y: group, fy: "kind", r: 4, symbol: (d) => (d.primary ? "circle" : "cross"), stroke: (d) => (d.primary ? "var(--silent)" : "var(--served)"),
         fill: (d) => (d.primary ? "var(--silent)" : "none"), fillOpacity: 0.35, title: (d) => `${d.case}\nshard ${d.shard}: ${number(d.seconds)}`,
@@ -147,6 +153,26 @@ function outages(figure) {
     ],
   });
   figure.replaceChildren(name(chart, "Outages by kind of fault; the table below has the numbers"));
+}
+
+function repeats(figure) {
+  if (!data.repeats?.length) return;
+  const cases = [...new Set(data.repeats.map((d) => d.of))];
+  const looks = { pass: ["circle", "var(--pass)"], slower: ["triangle", "var(--slower)"], indeterminate: ["square", "var(--undecided)"], fail: ["times", "var(--fail)"] };
+  const chart = Plot.plot({
+    width: width(figure), height: 70 + cases.length * 34, marginLeft: 20 + 6.5 * Math.max(...cases.map((c) => c.length)), marginBottom: 40,
+    x: { label: "outage in seconds", labelAnchor: "center", labelOffset: 36, labelArrow: "none", grid: true, zero: true }, y: { label: null, domain: cases, padding: 0.2 },
+    marks: [
+      Plot.tickX(data.repeats, Plot.groupY({ x: median }, { x: "seconds", y: "of", stroke: "var(--ink)", strokeWidth: 2 })),
+      Object.entries(looks).map(([outcome, [symbol, stroke]]) => Plot.dot(data.repeats.filter((d) => d.outcome === outcome), {
+        x: "seconds", y: "of", r: 4, symbol, stroke, strokeWidth: 1.5, title: (d) => `${d.case}\n${d.outcome}: ${number(d.seconds)}` })),
+    ],
+  });
+  const used = new Set(data.repeats.map((d) => d.outcome));
+  const signs = { pass: "○", slower: "△", indeterminate: "□", fail: "×" };
+  const items = Object.keys(looks).filter((o) => used.has(o)).map((o) => element("li", {}, `${signs[o]} ${o}`));
+  figure.replaceChildren(name(chart, "Outages of the runs of each repeated case; the table below has the numbers"));
+  figure.after(element("ul", { class: "legend" }, ...items, element("li", {}, "| median")));
 }
 
 // --- tables
@@ -213,5 +239,62 @@ for (const figure of document.querySelectorAll("figure.timeline")) near.observe(
 window.addEventListener("beforeprint", () => document.querySelectorAll("details.case[open]").forEach(show));
 const chart = document.getElementById("outage-chart");
 if (chart) outages(chart);
+const repeated = document.getElementById("repeat-chart");
+if (repeated) repeats(repeated);
 window.addEventListener("hashchange", open);
 if (location.hash) open();
+
+// --- a run that goes on
+
+// place is what a reader did to the page, and keep and restore take it over to the next one.
+const place = "cutset-place";
+
+function keep() {
+  sessionStorage.setItem(place, JSON.stringify({
+    y: scrollY,
+    folded: Object.fromEntries([...document.querySelectorAll("details.case")].map((d) => [d.id, d.open])),
+    sorted: [...document.querySelectorAll("table.sortable")].map((t) => [t.closest("section").getAttribute("aria-labelledby"),
+      [...t.tHead.rows[0].cells].findIndex((th) => th.hasAttribute("aria-sort")), t.querySelector("[aria-sort]")?.getAttribute("aria-sort")]),
+    text: form?.text.value, verdict: form?.verdict.value, typing: form !== null && document.activeElement === form.text,
+  }));
+}
+
+function restore() {
+  const was = JSON.parse(sessionStorage.getItem(place));
+  if (!was) return;
+  sessionStorage.removeItem(place);
+  for (const [id, unfolded] of Object.entries(was.folded)) {
+    const details = document.getElementById(id);
+    if (details) details.open = unfolded;
+  }
+  for (const [section, column, direction] of was.sorted) {
+    const button = document.querySelectorAll(`section[aria-labelledby="${section}"] table.sortable thead button`)[column];
+    for (let clicks = { ascending: 1, descending: 2 }[direction] ?? 0; clicks > 0; clicks--) button?.click();
+  }
+  if (form && was.text !== undefined) {
+    [form.text.value, form.verdict.value] = [was.text, was.verdict];
+    form.dispatchEvent(new Event("input"));
+    if (was.typing) form.text.focus({ preventScroll: true });
+  }
+  document.querySelectorAll("details.case[open]").forEach(show); // what is above the place has its height, too
+  scrollTo(0, was.y);
+}
+
+const live = document.getElementById("live");
+if (live) {
+  history.scrollRestoration = "manual";
+  restore();
+  const events = new EventSource("events");
+  events.addEventListener("now", (e) => { live.textContent = e.data; });
+  events.addEventListener("page", (e) => {
+    if (e.data === live.dataset.version) return;
+    events.close();
+    keep();
+    location.reload();
+  });
+  events.addEventListener("end", (e) => {
+    events.close();
+    live.previousElementSibling.textContent = "Ended.";
+    live.textContent = e.data;
+  });
+}
