@@ -137,6 +137,7 @@ var harness = []seeded{
 	},
 	{
 		name: "a network that answers late while the fault lasts", defect: "slow-answers", caseID: crashed,
+		args: []string{"-hold=20s"}, // a failover takes its time, and enough slow writes have to follow
 		want: want{
 			outcome: "slower", judge: "latency", blame: "product", says: "slower",
 			message: `^shard \d was available but slower: nine of ten writes took up to \d+ ms while the fault was active`,
