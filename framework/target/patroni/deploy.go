@@ -81,20 +81,23 @@ func (t *Target) hasPrimary(ctx context.Context, shard int) error {
 // other shards.
 func (t *Target) createSchema(ctx context.Context, shard int) error {
 	copies := t.copiesOf(shard)
-	_, err := probe(ctx, t, "create the schema", copies[0].Instance, func(ctx context.Context) (struct{}, error) {
-		config, err := t.connConfig(copies, superuser, writable)
-		if err != nil {
+	config, err := t.connConfig(copies, superuser, writable)
+	if err != nil {
+		return err
+	}
+	// A primary that was made a moment ago may be restarted once more, with the parameters of its shard.
+	return wait(ctx, fmt.Sprintf("shard %d to take its schema", shard), func(context.Context) error {
+		_, err := probe(ctx, t, "create the schema", copies[0].Instance, func(ctx context.Context) (struct{}, error) {
+			conn, err := pgx.ConnectConfig(ctx, config)
+			if err != nil {
+				return struct{}{}, err
+			}
+			defer conn.Close(ctx) //nolint:errcheck // nothing is lost with it
+			_, err = conn.Exec(ctx, t.schema(shard), pgx.QueryExecModeSimpleProtocol)
 			return struct{}{}, err
-		}
-		conn, err := pgx.ConnectConfig(ctx, config)
-		if err != nil {
-			return struct{}{}, err
-		}
-		defer conn.Close(ctx) //nolint:errcheck // nothing is lost with it
-		_, err = conn.Exec(ctx, t.schema(shard), pgx.QueryExecModeSimpleProtocol)
-		return struct{}{}, err
+		})
+		return err
 	})
-	return err
 }
 
 func (t *Target) schema(shard int) string {
