@@ -16,6 +16,7 @@ import (
 	"github.com/onsi/gomega"
 
 	"github.com/cutset-dev/cutset/executor/alert"
+	"github.com/cutset-dev/cutset/framework/plan"
 	"github.com/cutset-dev/cutset/framework/verdict"
 )
 
@@ -113,7 +114,7 @@ func Cases(text string) bool {
 		}
 		for number, c := range r.plan.Cases {
 			// Ginkgo orders specs by where they are written: these are, in the plan.
-			ginkgo.It(c.Sentence, ginkgo.Label(c.ID), r.locate(c.Planned()), func(ctx ginkgo.SpecContext) {
+			ginkgo.It(c.Sentence, ginkgo.Label(c.ID), r.locate(c), func(ctx ginkgo.SpecContext) {
 				if reason := r.noTimeFor(); reason != "" {
 					r.leaveOut(c.ID, reason)
 					ginkgo.Skip(reason)
@@ -162,11 +163,14 @@ func (r *run) addEntries(ctx context.Context, id string) {
 	}
 }
 
-// locate returns the place of the case in the frozen plan.
-func (r *run) locate(id string) types.CodeLocation {
+// locate returns the place of the case in the frozen plan. Of repeats it begins with which that is: one pass comes after the other.
+func (r *run) locate(c plan.Case) types.CodeLocation {
 	file := r.file("plan.json")
 	text, _ := os.ReadFile(file) //nolint:gosec // the run's own
-	before, _, _ := strings.Cut(string(text), strconv.Quote(id))
+	before, _, _ := strings.Cut(string(text), strconv.Quote(c.Planned()))
+	if c.Repeat > 0 {
+		file = fmt.Sprintf("repeat %04d of %s", c.Repeat, file)
+	}
 	return types.CodeLocation{FileName: file, LineNumber: 1 + strings.Count(before, "\n")}
 }
 

@@ -86,7 +86,7 @@ func (t *Target) createSchema(ctx context.Context, shard int) error {
 		return err
 	}
 	// A primary that was made a moment ago may be restarted once more, with the parameters of its shard.
-	return wait(ctx, fmt.Sprintf("shard %d to take its schema", shard), func(context.Context) error {
+	return wait(ctx, fmt.Sprintf("shard %d to take its schema", shard), change, func(ctx context.Context) error {
 		_, err := probe(ctx, t, "create the schema", copies[0].Instance, func(ctx context.Context) (struct{}, error) {
 			conn, err := pgx.ConnectConfig(ctx, config)
 			if err != nil {
