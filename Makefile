@@ -87,4 +87,5 @@ clean: ## remove what killed runs left behind, and their results; RUN=<id>, or a
 	@go run ./framework/cmd/cutset clean $(RUN)
 
 $(LINT): hack/tools/go.mod
+	@mkdir -p _output && echo '*' >_output/.gitignore # as the first run does
 	cd hack/tools && go build -o $(abspath $@) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
