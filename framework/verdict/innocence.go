@@ -40,7 +40,7 @@ func (e *Evidence) excuse(f Finding, during interval, missedBy time.Duration) Fi
 	default:
 		return f
 	}
-	f.Outcome, f.Blame = Indeterminate, Harness
+	f.Outcome, f.Blame, f.Excused = Indeterminate, Harness, true
 	return f
 }
 

@@ -31,6 +31,7 @@ func TestHarnessIsInnocent(t *testing.T) {
 	notRedundant := func(st *story) {
 		st.problem = &history.Phase{Name: history.Redundant, Problem: "1 of 2 standbys", Blame: "product"}
 	}
+	awayAndNotRedundant := func(st *story) { away(st); notRedundant(st) }
 	stall, jump := history.Stall, history.Jump
 	for _, c := range []struct {
 		name    string
@@ -50,6 +51,7 @@ func TestHarnessIsInnocent(t *testing.T) {
 		{"not back, and the harness stood still", neverBack, 15 * s, history.Lapse{Kind: stall, Took: s}, Indeterminate, "stood still for 1.0 s"},
 		{"not redundant, and the harness stood still", notRedundant, 15 * s, history.Lapse{Kind: stall, Took: 2 * s}, Indeterminate, "stood still for 2.0 s"},
 		{"not redundant, and the harness hiccuped", notRedundant, 15 * s, history.Lapse{Kind: stall, Took: 200 * time.Millisecond}, Fail, "1 of 2 standbys"},
+		{"an outage, and not redundant later, when the harness stood still", awayAndNotRedundant, 15 * s, history.Lapse{Kind: stall, Took: 2 * s}, Fail, "shard 1 must stay available"},
 		{"a lost write, and the harness stood still", lost, 0, history.Lapse{Kind: stall, Took: 20 * s}, Fail, "lost 1 acknowledged writes"},
 		{"nothing, and the harness stood still", func(*story) {}, 4 * s, history.Lapse{Kind: stall, Took: 3 * s}, Pass, ""},
 	} {

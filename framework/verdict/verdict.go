@@ -58,6 +58,7 @@ type Finding struct {
 	From      time.Duration `json:"from,omitempty"`
 	To        time.Duration `json:"to,omitempty"`
 	Picture   string        `json:"picture,omitempty"` // a file in the run's directory that shows it
+	Excused   bool          `json:"excused,omitempty"` // it would be a failure, had the harness not had a part in it
 }
 
 // Verdict is what became of one case.
@@ -174,14 +175,17 @@ func (e *Evidence) judge() Verdict {
 }
 
 // rank orders findings: proof of data lost or mixed up first, then what makes the rest doubtful, then the rest, and last what fails no run.
+// A failure that the harness had a part in makes no other doubtful, for which it had none.
 func rank(f Finding) int {
 	switch {
 	case f.Outcome == Fail && slices.Contains([]string{durability, splitBrain, consistency}, f.Judge):
 		return 0
+	case f.Excused:
+		return 3
 	case f.Outcome == Indeterminate:
 		return 1
 	case f.Outcome == Slower:
-		return 3
+		return 4
 	default:
 		return 2
 	}
