@@ -69,15 +69,20 @@ func (c *Court) Verdict(caseID string) (Verdict, error) {
 }
 
 func (c *Court) judge(e *Evidence) Verdict {
+	c.prepare(e)
 	e.repeats = nil
 	for _, other := range c.order {
-		if other == e || other.Planned.Of == e.Planned.Of && other.Planned.Repeat > 0 && e.Planned.Repeat > 0 {
-			other.load, other.lapses = c.load, c.lapses
-			other.sort()
+		if e.lastRepeat() && other.Planned.Of == e.Planned.Of && other.Planned.Repeat > 0 {
+			c.prepare(other)
 			e.repeats = append(e.repeats, other)
 		}
 	}
 	return e.judge()
+}
+
+func (c *Court) prepare(e *Evidence) {
+	e.load, e.lapses = c.load, c.lapses
+	e.sort()
 }
 
 // Draw makes the pictures that the case's findings name, in the run's directory.

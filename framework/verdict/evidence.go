@@ -33,7 +33,7 @@ type Evidence struct {
 	rolesBefore, rolesAfter map[int]string
 
 	shrunk  *history.Shrunk
-	repeats []*Evidence // all so far of the case that this one repeats
+	repeats []*Evidence // all of the case that this one is the last repeat of
 }
 
 type step struct {

@@ -81,8 +81,8 @@ func (e *Evidence) tookIn(shard int, window interval) (took []time.Duration) {
 	return took
 }
 
-// percentile is the value that the share of the sorted values does not exceed.
-func percentile(sorted []time.Duration, share float64) time.Duration {
+// percentile is, by the nearest rank, the least of the sorted values that at least this share of them does not exceed.
+func percentile[T any](sorted []T, share float64) T {
 	return sorted[max(int(math.Ceil(share*float64(len(sorted))))-1, 0)]
 }
 

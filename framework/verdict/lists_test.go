@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -62,16 +61,7 @@ func TestLists(t *testing.T) {
 		{"a long list", []onList{add("a", 0, 1, 1, ok), get("b", 2, 3, 1, 2, 3, 4, 5, 6, 7)}, "list of 7 items, [... 3 4 5 6 7] by b"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := judge(t, withList(c.ops...))
-			if c.message == "" {
-				if v.Outcome != Pass {
-					t.Errorf("got %s: %s", v.Outcome, v.Summary())
-				}
-				return
-			}
-			if len(v.Findings) != 1 || v.Outcome != Fail || v.Findings[0].Judge != consistency || !strings.Contains(v.Summary(), c.message) {
-				t.Errorf("got %s: %s; want %q", v.Outcome, v.Summary(), c.message)
-			}
+			consistencyOf(t, withList(c.ops...), c.message)
 		})
 	}
 }

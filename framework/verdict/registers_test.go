@@ -34,6 +34,21 @@ func withRegister(ops ...onRegister) *story {
 	return st
 }
 
+// consistencyOf judges the story, and wants the one finding with the message, or none for "".
+func consistencyOf(t *testing.T, st *story, message string) {
+	t.Helper()
+	v := judge(t, st)
+	if message == "" {
+		if v.Outcome != Pass {
+			t.Errorf("got %s: %s", v.Outcome, v.Summary())
+		}
+		return
+	}
+	if len(v.Findings) != 1 || v.Outcome != Fail || v.Findings[0].Judge != consistency || !strings.Contains(v.Summary(), message) {
+		t.Errorf("got %s: %s; want %q", v.Outcome, v.Summary(), message)
+	}
+}
+
 func TestRegisters(t *testing.T) {
 	const set, get, ok, refused, unknown = history.OpSet, history.OpGet, history.OK, history.Refused, history.Unknown
 	for _, c := range []struct {
@@ -53,16 +68,7 @@ func TestRegisters(t *testing.T) {
 		{"an uncertain get", []onRegister{{"a", 0, 1, set, 1, ok}, {"b", 2, 3, get, 7, unknown}}, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := judge(t, withRegister(c.ops...))
-			if c.message == "" {
-				if v.Outcome != Pass {
-					t.Errorf("got %s: %s", v.Outcome, v.Summary())
-				}
-				return
-			}
-			if len(v.Findings) != 1 || v.Outcome != Fail || v.Findings[0].Judge != consistency || !strings.Contains(v.Summary(), c.message) {
-				t.Errorf("got %s: %s; want %q", v.Outcome, v.Summary(), c.message)
-			}
+			consistencyOf(t, withRegister(c.ops...), c.message)
 		})
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"time"
 
@@ -18,7 +17,7 @@ type worst struct{ raw, normalized time.Duration }
 
 // distributed: over all repeats of a case, no quantile of its outages is beyond its budget. The last repeat answers for all of them.
 func distributed(e *Evidence) (found []Finding) {
-	if e.Planned.Repeat == 0 || e.Planned.Repeat < e.Planned.Repeats {
+	if !e.lastRepeat() {
 		return nil
 	}
 	outages := e.outagesOfRepeats()
@@ -28,8 +27,7 @@ func distributed(e *Evidence) (found []Finding) {
 	for _, key := range slices.Sorted(maps.Keys(e.Planned.Budget.Quantiles)) {
 		limit := e.Planned.Budget.Quantiles[key]
 		share, _ := history.Quantile(key)
-		// By the nearest rank: the least outage that at least this share of the repeats is not longer than.
-		at := outages[int(math.Ceil(share*float64(len(outages))))-1]
+		at := percentile(outages, share)
 		if at.normalized <= limit {
 			continue
 		}
@@ -40,6 +38,10 @@ func distributed(e *Evidence) (found []Finding) {
 		})
 	}
 	return found
+}
+
+func (e *Evidence) lastRepeat() bool {
+	return e.Planned.Repeat > 0 && e.Planned.Repeat >= e.Planned.Repeats
 }
 
 // outagesOfRepeats returns the outage of every repeat that says something about the product, the shortest first.
