@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -49,6 +50,7 @@ func TestVolatileDiskLosesWhatWasNotSynced(t *testing.T) {
 	}
 	write("synced", 0, "kept", true)
 	write("by flag", unix.O_DSYNC, "kept", false)
+	write("by flag", unix.O_SYNC|os.O_APPEND, ", too", false)
 	write("not synced", 0, "lost", false)
 	write("grown", 0, "kept", true)
 	write("grown", os.O_APPEND, ", and lost", false)
@@ -74,11 +76,55 @@ func TestVolatileDiskLosesWhatWasNotSynced(t *testing.T) {
 	must(t, m1.Crash(t.Context()))
 	must(t, m1.Start(t.Context()))
 	want := map[string]string{
-		"synced": "kept", "by flag": "kept", "not synced": "", "grown": "kept", "overwritten": "kept kept kept",
+		"synced": "kept", "by flag": "kept, too", "not synced": "", "grown": "kept", "overwritten": "kept kept kept",
 		"written, overwritten and synced": "kept", "new name": "kept", "replaced": "",
 	}
 	if diff := cmp.Diff(want, content()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Who reads a file while it is written, as a standby's server does its log, sees what was written.
+func TestVolatileDiskShowsWhatIsWritten(t *testing.T) {
+	if yes, why := inWorld(); !yes {
+		t.Skip(why)
+	}
+	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1"}, Logs: t.TempDir(), Volatile: true})
+	must(t, err)
+	t.Cleanup(func() { must(t, c.Close(t.Context())) })
+	disk, _, err := c.Disk("m1")
+	must(t, err)
+	const page, record = 8 << 10, 600 // a record of three is on two pages of the kernel's
+	for i := range 4 {
+		name := filepath.Join(disk, fmt.Sprint("log", i))
+		must(t, os.WriteFile(name, make([]byte, 1<<20), 0o600))
+		log, err := os.OpenFile(name, os.O_WRONLY, 0) //nolint:gosec // the test's own
+		must(t, err)
+		reader, err := os.Open(name) //nolint:gosec // the test's own
+		must(t, err)
+		text := bytes.Repeat([]byte("written "), 1<<20/8)
+		ends := make(chan int, len(text)/record+1)
+		go func() {
+			defer close(ends)
+			for at := 0; at < len(text); at += record {
+				end := min(at+record, len(text))
+				if _, err := log.WriteAt(text[at:end], int64(at)); err != nil {
+					t.Error(err)
+					return
+				}
+				ends <- end
+			}
+		}()
+		seen := make([]byte, page)
+		for end := range ends {
+			from := (end - 1) / page * page
+			_, err := reader.ReadAt(seen, int64(from))
+			must(t, err)
+			if got := seen[:end-from]; !bytes.Equal(got, text[from:end]) {
+				t.Fatalf("of %d bytes written at %d only %d were to be seen", end-from, from, bytes.IndexByte(got, 0))
+			}
+		}
+		must(t, errors.Join(log.Close(), reader.Close()))
 	}
 }
 

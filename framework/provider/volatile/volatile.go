@@ -18,6 +18,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"golang.org/x/sys/unix"
 )
 
 // Writeback is how long written data is lost in a power cut, where nobody syncs it.
@@ -131,6 +132,8 @@ type node struct {
 
 var (
 	_ fs.NodeWrapChilder    = (*node)(nil)
+	_ fs.NodeCreater        = (*node)(nil)
+	_ fs.NodeOpener         = (*node)(nil)
 	_ fs.NodeWriter         = (*node)(nil)
 	_ fs.NodeFsyncer        = (*node)(nil)
 	_ fs.NodeSetattrer      = (*node)(nil)
@@ -142,11 +145,42 @@ func (n *node) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbe
 	return &node{LoopbackNode: child.(*fs.LoopbackNode), disk: n.disk}
 }
 
+// uncached makes the kernel ask for everything that is read. Its own copy, at least that of Linux 6.18, may stay at what was there before a
+// write where somebody reads along: a standby's server then waits for ever for log that it has on disk.
+const uncached = fuse.FOPEN_DIRECT_IO
+
+// Create implements [fs.NodeCreater].
+func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
+	child, handle, _, errno := n.LoopbackNode.Create(ctx, name, flags, mode, out)
+	return child, opened(handle, flags), uncached, errno
+}
+
+// Open implements [fs.NodeOpener].
+func (n *node) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
+	handle, _, errno := n.LoopbackNode.Open(ctx, flags)
+	return opened(handle, flags), uncached, errno
+}
+
+// safely is a file that is open with O_SYNC or O_DSYNC: its writes are safe when they return. The kernel, which would else ask for an fsync
+// after each of them, does not where it caches nothing.
+type safely struct{ *fs.LoopbackFile }
+
+func opened(handle fs.FileHandle, flags uint32) fs.FileHandle {
+	if file, ok := handle.(*fs.LoopbackFile); ok && flags&unix.O_DSYNC != 0 { // a part of O_SYNC
+		return safely{file}
+	}
+	return handle
+}
+
 // Write implements [fs.NodeWriter].
 func (n *node) Write(ctx context.Context, handle fs.FileHandle, data []byte, offset int64) (written uint32, errno syscall.Errno) {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
-	file := handle.(*fs.LoopbackFile)
+	file, ok := handle.(*fs.LoopbackFile)
+	if !ok {
+		file = handle.(safely).LoopbackFile
+		defer func() { n.disk.settle(n.late) }()
+	}
 	if err := n.remember(file, len(data), offset); err != nil {
 		return 0, fs.ToErrno(err)
 	}
@@ -183,7 +217,7 @@ func (n *node) remember(file *fs.LoopbackFile, length int, offset int64) error {
 	return nil
 }
 
-// Fsync implements [fs.NodeFsyncer]; fdatasync and each write of a file that is open with O_SYNC or O_DSYNC come here, too.
+// Fsync implements [fs.NodeFsyncer]; fdatasync comes here, too.
 func (n *node) Fsync(context.Context, fs.FileHandle, uint32) syscall.Errno {
 	n.disk.mu.Lock()
 	defer n.disk.mu.Unlock()
