@@ -51,7 +51,7 @@ func (r *run) runCase(ctx context.Context, at string, c plan.Case) (verdict.Verd
 	sampling, stopSampling := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopSampling()
 	go r.recordLoad(sampling)
-	go workload.Pulse(sampling, r.record)
+	go r.pulse.Beat(sampling, r.record)
 	k.begin()
 	k.traffic = r.clients.Start(ctx, c.ID)
 	stopObserver := workload.Observe(context.WithoutCancel(ctx), r.target, r.commands, r.record, c.ID)
@@ -106,12 +106,14 @@ func (k *caseRun) reached(name history.PhaseName) {
 }
 
 // failed records why a step was not reached.
-func (k *caseRun) failed(name history.PhaseName, blame verdict.Blame, err error) {
-	if errors.Is(err, context.Canceled) {
+func (k *caseRun) failed(ctx context.Context, name history.PhaseName, blame verdict.Blame, err error) {
+	if ctx.Err() != nil {
 		blame = verdict.Harness // interrupted
 	}
 	problem := strings.ReplaceAll(err.Error(), "\n", "; ") // joined errors: a verdict is one line
-	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name, Problem: problem, Blame: string(blame)}})
+	var late lateError
+	errors.As(err, &late)
+	k.record.Add(history.Record{Case: k.ID, Phase: &history.Phase{Name: name, Problem: problem, Blame: string(blame), MissedBy: late.missedBy}})
 }
 
 // steady waits until everything is as it should be before a fault: redundant, with traffic, and where
@@ -139,7 +141,7 @@ func (k *caseRun) steady(ctx context.Context) bool {
 		err = k.wait(ctx, 10*time.Second, "the topology of the plan", k.unmoved)
 	}
 	if err != nil {
-		k.failed(history.Steady, verdict.Infrastructure, err)
+		k.failed(ctx, history.Steady, verdict.Infrastructure, err)
 		return false
 	}
 	k.primaries(ctx)
@@ -188,12 +190,12 @@ func (k *caseRun) breakAndHeal(ctx context.Context) {
 	err := k.each(ctx, "fault", "inject "+k.Kind, func(ctx context.Context, f fault.Fault) error { return f.Inject(ctx) })
 	switch {
 	case err != nil:
-		k.failed(history.Bit, verdict.Harness, err)
+		k.failed(ctx, history.Bit, verdict.Harness, err)
 	case k.look(ctx, "bit", true):
 		k.reached(history.Bit)
 		k.hold(ctx)
 		if ctx.Err() != nil {
-			k.failed(history.Heal, verdict.Harness, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
+			k.failed(ctx, history.Heal, verdict.Harness, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
 			break
 		}
 		k.look(ctx, "lasted", true)
@@ -286,7 +288,7 @@ func (k *caseRun) lastServed(shards []int, does func(time.Time) bool) error {
 func (k *caseRun) heal(ctx context.Context) {
 	k.reached(history.Heal)
 	if err := k.each(ctx, "heal", "heal "+k.Kind, func(ctx context.Context, f fault.Fault) error { return f.Heal(ctx) }); err != nil {
-		k.failed(history.Healed, verdict.Harness, err)
+		k.failed(ctx, history.Healed, verdict.Harness, err)
 	}
 	k.look(ctx, "healed", false)
 	k.reached(history.Healed)
@@ -299,7 +301,7 @@ func (k *caseRun) heal(ctx context.Context) {
 	})
 	k.broken = err != nil
 	if err != nil {
-		k.failed(history.Redundant, verdict.Product, err)
+		k.failed(ctx, history.Redundant, verdict.Product, err)
 		return
 	}
 	k.reached(history.Redundant)

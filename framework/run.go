@@ -60,6 +60,7 @@ type run struct {
 
 	broken bool // the last case did not leave the database whole
 
+	pulse    workload.Pulse
 	progress progress
 
 	mu      sync.Mutex
@@ -343,19 +344,35 @@ func (r *run) stopwatch() func() time.Duration {
 	}
 }
 
-// wait checks now and then until the check passes, for at most the limit in load-normalized time. The error
-// says what was seen last.
+// lateError says that something did not come in time.
+type lateError struct {
+	what     string
+	limit    time.Duration
+	missedBy time.Duration // the limit, load-normalized
+	seen     error         // last
+}
+
+func (e lateError) Error() string {
+	return fmt.Sprintf("waited %s, load-normalized, for %s (limit %s); last seen: %v", seconds(e.limit+e.missedBy), e.what, seconds(e.limit), e.seen)
+}
+
+func (e lateError) Unwrap() error { return e.seen }
+
+// wait checks now and then until the check passes, for at most the limit in load-normalized time. Where the harness stood still meanwhile, it
+// waits for twice that longer, so that no verdict has to put a failure down to that, but for twice the limit at most. The error says
+// what was seen last; it is a lateError, or one of the context.
 func (r *run) wait(ctx context.Context, limit time.Duration, what string, check func(context.Context) error) error {
 	const every = 100 * time.Millisecond
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	stood := r.pulse.Stood()
 	for spent := r.stopwatch(); ; {
 		err := check(ctx)
 		if err == nil {
 			return nil
 		}
-		if spent() > limit {
-			return fmt.Errorf("waited %s, load-normalized, for %s; last seen: %w", seconds(limit), what, err)
+		if missedBy := spent() - limit; missedBy > min(limit, 2*(r.pulse.Stood()-stood)) {
+			return lateError{what, limit, missedBy, err}
 		}
 		select {
 		case <-ctx.Done():

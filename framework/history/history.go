@@ -99,6 +99,8 @@ type Phase struct {
 	Problem string    `json:"problem,omitempty"`
 	// Blame of the problem: product, harness or infrastructure.
 	Blame string `json:"blame,omitempty"`
+	// MissedBy is by how much the limit was missed where the step had one, load-normalized, in nanoseconds.
+	MissedBy time.Duration `json:"missedBy,omitempty"`
 }
 
 // OpKind is what a client does.

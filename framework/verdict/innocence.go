@@ -7,9 +7,6 @@ import (
 	"github.com/cutset-dev/cutset/framework/history"
 )
 
-// perhapsBy is by how much a limit was missed where that is not known.
-const perhapsBy = 2 * time.Second
-
 type lapse struct {
 	history.Lapse
 	interval

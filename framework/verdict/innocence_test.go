@@ -29,7 +29,7 @@ func TestHarnessIsInnocent(t *testing.T) {
 		st.down, st.budget.Outage = map[int][][2]time.Duration{2: {{2 * s, 21 * s}}}, 5*s
 	}
 	notRedundant := func(st *story) {
-		st.problem = &history.Phase{Name: history.Redundant, Problem: "1 of 2 standbys", Blame: "product"}
+		st.problem = &history.Phase{Name: history.Redundant, Problem: "1 of 2 standbys", Blame: "product", MissedBy: 3 * s}
 	}
 	awayAndNotRedundant := func(st *story) { away(st); notRedundant(st) }
 	stall, jump := history.Stall, history.Jump
@@ -50,7 +50,7 @@ func TestHarnessIsInnocent(t *testing.T) {
 		{"settled late, and the harness stood still", late, 4 * s, history.Lapse{Kind: stall, Took: s}, Indeterminate, "stood still for 1.0 s"},
 		{"not back, and the harness stood still", neverBack, 15 * s, history.Lapse{Kind: stall, Took: s}, Indeterminate, "stood still for 1.0 s"},
 		{"not redundant, and the harness stood still", notRedundant, 15 * s, history.Lapse{Kind: stall, Took: 2 * s}, Indeterminate, "stood still for 2.0 s"},
-		{"not redundant, and the harness hiccuped", notRedundant, 15 * s, history.Lapse{Kind: stall, Took: 200 * time.Millisecond}, Fail, "1 of 2 standbys"},
+		{"not redundant for longer than the harness can account for", notRedundant, 15 * s, history.Lapse{Kind: stall, Took: 1400 * time.Millisecond}, Fail, "1 of 2 standbys"},
 		{"an outage, and not redundant later, when the harness stood still", awayAndNotRedundant, 15 * s, history.Lapse{Kind: stall, Took: 2 * s}, Fail, "shard 1 must stay available"},
 		{"a lost write, and the harness stood still", lost, 0, history.Lapse{Kind: stall, Took: 20 * s}, Fail, "lost 1 acknowledged writes"},
 		{"nothing, and the harness stood still", func(*story) {}, 4 * s, history.Lapse{Kind: stall, Took: 3 * s}, Pass, ""},

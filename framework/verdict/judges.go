@@ -24,7 +24,7 @@ func steps(e *Evidence) (found []Finding) {
 		f := Finding{Judge: course, Outcome: Indeterminate, Blame: Blame(p.Blame), Message: fmt.Sprintf("%s: %s", p.Name, p.Problem)}
 		if f.Blame == Product {
 			f.Outcome = Fail
-			f = e.excuse(f, interval{e.phases[history.Healed], p.at}, perhapsBy)
+			f = e.excuse(f, interval{e.phases[history.Healed], p.at}, p.MissedBy)
 		}
 		found = append(found, f)
 	}

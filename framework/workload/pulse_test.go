@@ -29,3 +29,22 @@ func TestLapses(t *testing.T) {
 		}
 	}
 }
+
+func TestAPulseKnowsOfTheStallThatLasts(t *testing.T) {
+	var p Pulse
+	if stood := p.Stood(); stood != 0 {
+		t.Errorf("before it beats, the process has stood still for %s", stood)
+	}
+	p.beats(time.Now(), []history.Lapse{{Kind: history.Stall, Took: 2 * time.Second}, {Kind: history.Jump, Took: time.Minute, By: time.Minute}})
+	if stood := p.Stood(); stood != 2*time.Second {
+		t.Errorf("got %s after a stall of 2 s", stood)
+	}
+	p.beats(time.Now().Add(-time.Minute), nil)
+	if stood := p.Stood(); stood < 61*time.Second {
+		t.Errorf("got %s after a stall of 2 s, in one of a minute", stood)
+	}
+	p.beats(time.Time{}, nil)
+	if stood := p.Stood(); stood != 2*time.Second {
+		t.Errorf("got %s once it does not beat any more", stood)
+	}
+}
