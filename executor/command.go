@@ -153,8 +153,8 @@ func WithScope(ctx context.Context, scope string) context.Context {
 // Submit hands the command to the executor and returns at once, whatever state that is in. The Future is
 // never nil. When ctx is done, the command is taken from its queue, or cancelled; values of ctx reach Run.
 //
-// A command must not wait for another one of its own class: with all slots taken by waiters, both end
-// in timeouts.
+// A command must not wait for another one of its executor, whatever their classes: with all slots taken by waiters, or the only one that
+// the other's class may take, both end in timeouts.
 func Submit[R any](ctx context.Context, e *Executor, c Command[R]) *Future[R] {
 	return submit(ctx, e, c, true)
 }
