@@ -58,10 +58,13 @@ func (r *run) switchOver(ctx context.Context, to map[int]string) error {
 		return err
 	}
 	return r.wait(ctx, r.config.redundancy, "the primaries of the plan", func(ctx context.Context) error {
+		if err := r.target.Redundant(ctx); err != nil { // first: it is careful with who is being elected
+			return err
+		}
 		moved, err := r.moved(ctx)
 		if err == nil && len(moved) > 0 {
 			err = fmt.Errorf("still elsewhere: %v", moved)
 		}
-		return errors.Join(err, r.target.Redundant(ctx))
+		return err
 	})
 }

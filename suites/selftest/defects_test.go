@@ -51,6 +51,10 @@ var targets = []seeded{
 		name: "none", args: []string{"-levels=machine", "-kinds=crash,hang,isolate", "-budget-cases=3"},
 		want: want{outcome: "pass", says: "green"},
 	},
+	{
+		name: "none, on disks that lose what was not synced", placement: "volatile", caseID: blackout,
+		want: want{outcome: "pass", says: "green"},
+	},
 	{name: "asynchronous replication, primary isolated", placement: "async", caseID: isolated, want: lost},
 	{
 		name: "asynchronous replication, SIGSTOP of PostgreSQL", placement: "asyncetcd3", caseID: frozen,

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/cutset-dev/cutset/faultcalc"
 	"github.com/cutset-dev/cutset/framework/provider"
@@ -208,24 +209,26 @@ func (t *Target) Redundant(ctx context.Context) error {
 // shardRedundant returns nil when the shard has a primary, every standby streams from it, and as many
 // copies may be promoted as the shard's configuration provides for.
 func (t *Target) shardRedundant(ctx context.Context, shard int) error {
-	view, err := t.view(ctx, shard)
+	primary, err := t.onlyPrimary(ctx, shard)
 	if err != nil {
 		return err
 	}
-	config, err := t.shardConfig(ctx, shard)
+	view, err := get[clusterView](ctx, t, primary, "/cluster")
+	if err != nil {
+		return err
+	}
+	config, err := get[dynamicConfig](ctx, t, primary, "/config")
 	if err != nil {
 		return err
 	}
 	copies := t.copiesOf(shard)
-	promotable, primary := 0, -1
-	for i, c := range copies {
+	promotable, leads := 0, false
+	for _, c := range copies {
 		at := slices.IndexFunc(view.Members, func(m member) bool { return m.Name == c.Instance })
 		if at < 0 || !view.Members[at].runs() {
 			return fmt.Errorf("shard %d: %s does not run", shard, c.Instance)
 		}
-		if view.Members[at].leads() {
-			primary = i
-		}
+		leads = leads || c == primary && view.Members[at].leads()
 		if describe(view.Members[at], config.SynchronousMode).Role != faultcalc.RoleAsync {
 			promotable++
 		}
@@ -235,12 +238,46 @@ func (t *Target) shardRedundant(ctx context.Context, shard int) error {
 		wanted = min(wanted, 1+config.SynchronousNodeCount)
 	}
 	switch {
-	case primary < 0:
-		return fmt.Errorf("shard %d has no primary", shard)
+	case !leads:
+		return fmt.Errorf("shard %d: %s does not lead", shard, primary.Instance)
 	case promotable < wanted:
 		return fmt.Errorf("shard %d: %d of %d copies may be promoted", shard, promotable, wanted)
 	}
-	return t.allStream(ctx, copies[primary], len(copies)-1)
+	return t.allStream(ctx, primary, len(copies)-1)
+}
+
+// onlyPrimary returns the shard's primary when every copy answers, only that one claims to be it, and all know of a leader.
+//
+// It asks for nothing else before that: /cluster and /config make a member read its DCS anew, and while the leader's lock changes hands a Patroni
+// on Kubernetes that does may take the lock from who holds it (its issue 3718). What looks must not be what breaks.
+func (t *Target) onlyPrimary(ctx context.Context, shard int) (copyOf, error) {
+	copies := t.copiesOf(shard)
+	states := make([]state, len(copies))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, c := range copies {
+		group.Go(func() (err error) {
+			if states[i], err = get[state](ctx, t, c, "/patroni"); err != nil {
+				err = fmt.Errorf("shard %d: %s does not run: %w", shard, c.Instance, err)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return copyOf{}, err
+	}
+	var primaries []copyOf
+	for i, s := range states {
+		if s.Unlocked {
+			return copyOf{}, fmt.Errorf("shard %d: %s knows of no leader", shard, copies[i].Instance)
+		}
+		if s.primary() {
+			primaries = append(primaries, copies[i])
+		}
+	}
+	if len(primaries) != 1 {
+		return copyOf{}, fmt.Errorf("shard %d has %d primaries", shard, len(primaries))
+	}
+	return primaries[0], nil
 }
 
 // allStream asks the primary itself: Patroni also calls a replica running that does not replicate.

@@ -30,6 +30,15 @@ func (m member) leads() bool { return m.Role == "leader" || m.Role == "standby_l
 // runs: Patroni up to 3.0 calls a replica that streams "running".
 func (m member) runs() bool { return m.State == "running" || m.State == "streaming" }
 
+// state is what GET /patroni answers of the member itself, from what it knows already.
+type state struct {
+	Role     string `json:"role"`
+	Unlocked bool   `json:"cluster_unlocked"` // it knows of no leader, or has heard of none for too long
+}
+
+// primary: Patroni before 4 calls it master.
+func (s state) primary() bool { return s.Role == "primary" || s.Role == "master" }
+
 // get reads JSON from a copy's REST interface.
 func get[R any](ctx context.Context, t *Target, c copyOf, path string) (R, error) {
 	return probe(ctx, t, "GET "+path, c.Instance, func(ctx context.Context) (r R, err error) {
