@@ -265,17 +265,22 @@ func (t *Target) onlyPrimary(ctx context.Context, shard int) (copyOf, error) {
 	if err := group.Wait(); err != nil {
 		return copyOf{}, err
 	}
+	return agreed(copies, states)
+}
+
+// agreed returns the copy that is primary by what all say of themselves.
+func agreed(copies []copyOf, states []state) (copyOf, error) {
 	var primaries []copyOf
 	for i, s := range states {
 		if s.Unlocked {
-			return copyOf{}, fmt.Errorf("shard %d: %s knows of no leader", shard, copies[i].Instance)
+			return copyOf{}, fmt.Errorf("shard %d: %s knows of no leader", copies[i].Shard, copies[i].Instance)
 		}
 		if s.primary() {
 			primaries = append(primaries, copies[i])
 		}
 	}
 	if len(primaries) != 1 {
-		return copyOf{}, fmt.Errorf("shard %d has %d primaries", shard, len(primaries))
+		return copyOf{}, fmt.Errorf("shard %d has %d primaries", copies[0].Shard, len(primaries))
 	}
 	return primaries[0], nil
 }

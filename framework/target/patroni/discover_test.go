@@ -55,3 +55,45 @@ func TestDescribe(t *testing.T) {
 		})
 	}
 }
+
+// What GET /patroni of Patroni 3.0.2 and 4.0.7 answered, shortened.
+const (
+	primary302 = `{"state": "running", "role": "master", "server_version": 150018, "xlog": {"location": 11559736}, "timeline": 2}`
+	primary407 = `{"state": "running", "role": "primary", "server_version": 150018, "xlog": {"location": 18939528}, "timeline": 4}`
+	standby    = `{"state": "running", "role": "replica", "xlog": {"received_location": 11812864, "paused": false}, "sync_standby": true, "timeline": 3}`
+	thawed     = `{"state": "running", "role": "master", "xlog": {"location": 11559736}, "timeline": 2, "cluster_unlocked": true}`
+	left       = `{"state": "starting", "role": "replica", "timeline": 1, "cluster_unlocked": true}`
+)
+
+func TestAgreed(t *testing.T) {
+	copies := []copyOf{{Shard: 7, Instance: "s7-m1"}, {Shard: 7, Instance: "s7-m2"}}
+	for _, c := range []struct {
+		name    string
+		answers [2]string
+		want    string // the primary, or the error
+	}{
+		{"Patroni 3", [2]string{primary302, standby}, "s7-m1"},
+		{"Patroni 4", [2]string{standby, primary407}, "s7-m2"},
+		{"a primary that thawed, and its successor", [2]string{primary407, primary407}, "shard 7 has 2 primaries"},
+		{"a primary that thawed, and thinks that its lock is gone", [2]string{thawed, standby}, "shard 7: s7-m1 knows of no leader"},
+		{"a standby that lost its primary", [2]string{primary407, left}, "shard 7: s7-m2 knows of no leader"},
+		{"standbys alone", [2]string{standby, standby}, "shard 7 has 0 primaries"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			states := make([]state, len(copies))
+			for i, text := range c.answers {
+				if err := json.Unmarshal([]byte(text), &states[i]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			primary, err := agreed(copies, states)
+			got := primary.Instance
+			if err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
