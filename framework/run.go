@@ -353,7 +353,7 @@ type lateError struct {
 }
 
 func (e lateError) Error() string {
-	return fmt.Sprintf("waited %s, load-normalized, for %s (limit %s); last seen: %v", seconds(e.limit+e.missedBy), e.what, seconds(e.limit), e.seen)
+	return fmt.Sprintf("waited %s of %s, load-normalized, for %s; last seen: %v", seconds(e.limit+e.missedBy), seconds(e.limit), e.what, e.seen)
 }
 
 func (e lateError) Unwrap() error { return e.seen }
