@@ -59,10 +59,13 @@ func (r *run) backend() backend { return backends[r.config.provider] }
 func (r *run) processName() string { return fmt.Sprintf("%s-%d", r.id, r.process) }
 
 func provideEmbedded(ctx context.Context, r *run, where placement.Placement) error {
-	cluster, err := embedded.Open(ctx, embedded.Options{
-		Run: r.processName(), Machines: where.AllMachines(), Logs: r.own("logs", ""), State: r.own("machines", ".json"),
-		Volatile: where.Disk == placement.Volatile,
-	})
+	options := embedded.Options{Run: r.processName(), Machines: where.AllMachines(), Logs: r.own("logs", ""), State: r.own("machines", ".json")}
+	if where.Disk == placement.Volatile { // but not those of the DCS, which never crash
+		for _, m := range where.Machines {
+			options.Volatile = append(options.Volatile, m.Name)
+		}
+	}
+	cluster, err := embedded.Open(ctx, options)
 	if err != nil {
 		return err
 	}

@@ -39,7 +39,7 @@ type Options struct {
 	Machines []string // names, in the placement's order
 	Logs     string   // existing directory for the output of instances
 	State    string   // file in which a cluster that can outlive its process records itself; "" for none
-	Volatile bool     // a machine that crashes loses what was written to its disk of late and not synced
+	Volatile []string // the machines that lose in a crash what was written to their disks of late and not synced
 }
 
 // Cluster implements [provider.Cluster].
@@ -73,7 +73,7 @@ func Open(ctx context.Context, options Options) (*Cluster, error) {
 	} else {
 		c.reason = reason
 		c.base = baseOf(options.Run)
-		if options.Volatile {
+		if len(options.Volatile) > 0 {
 			return nil, errors.New("make volatile disks: that takes namespaces (" + reason + ")")
 		}
 	}
@@ -110,7 +110,7 @@ func (c *Cluster) addMachine(at int, name string) error {
 		return fmt.Errorf("make the disk of machine %s: %w", name, err)
 	}
 	switch {
-	case c.options.Volatile:
+	case slices.Contains(c.options.Volatile, name):
 		m.volatile = &volatileDisk{dir: m.disk}
 		return m.volatile.serve()
 	case c.network != nil:
@@ -250,7 +250,7 @@ func (c *Cluster) Unsupported(_ faultcalc.Level, kind string) string {
 		return c.uncut()
 	case kind == "disk-full" && c.network == nil:
 		return c.unbounded()
-	case kind == "disk-full" && c.options.Volatile:
+	case kind == "disk-full" && len(c.options.Volatile) > 0:
 		return "volatile disks are not of a bounded size"
 	}
 	return ""
@@ -275,7 +275,7 @@ func (c *Cluster) Close(ctx context.Context) error {
 	for _, name := range c.order {
 		m := c.machines[name]
 		errs = append(errs, m.Crash(ctx), m.volatile.cut())
-		if c.network != nil && !c.options.Volatile {
+		if c.network != nil && m.volatile == nil {
 			errs = append(errs, disk.Unmount(m.disk))
 		}
 	}

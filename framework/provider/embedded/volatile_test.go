@@ -20,7 +20,7 @@ func TestVolatileDiskLosesWhatWasNotSynced(t *testing.T) {
 	if yes, why := inWorld(); !yes {
 		t.Skip(why)
 	}
-	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1", "m2"}, Logs: t.TempDir(), Volatile: true})
+	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1", "m2"}, Logs: t.TempDir(), Volatile: []string{"m1", "m2"}})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close(t.Context())) })
 	disk, _, err := c.Disk("m1")
@@ -89,7 +89,7 @@ func TestVolatileDiskShowsWhatIsWritten(t *testing.T) {
 	if yes, why := inWorld(); !yes {
 		t.Skip(why)
 	}
-	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1"}, Logs: t.TempDir(), Volatile: true})
+	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1"}, Logs: t.TempDir(), Volatile: []string{"m1"}})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close(t.Context())) })
 	disk, _, err := c.Disk("m1")
@@ -133,7 +133,7 @@ func TestVolatileDiskServesPrograms(t *testing.T) {
 	if yes, why := inWorld(); !yes {
 		t.Skip(why)
 	}
-	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1"}, Logs: t.TempDir(), Volatile: true})
+	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1"}, Logs: t.TempDir(), Volatile: []string{"m1"}})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close(t.Context())) })
 	const script = `n=0; while :; do n=$((n+1)); echo $n >lost; echo $n | dd of=kept conv=fsync,notrunc status=none; done`

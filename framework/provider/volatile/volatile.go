@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,11 +28,18 @@ const Writeback = 5 * time.Second
 // mostFiles are waited with at once: each takes a handle. With more of them everything is written back sooner.
 const mostFiles = 1000
 
+// mapped is what a kernel has to be able to do for files to be mapped into memory that it has no copies of: PostgreSQL may share memory so.
+const mapped = fuse.CAP_DIRECT_IO_ALLOW_MMAP
+
 // Disk is the file system.
 type Disk struct {
 	mu    sync.Mutex
 	tail  []write // the writes of late, in their order
 	files int     // that are not safe
+
+	// opening makes the kernel ask for everything that is read. Its own copy, at least that of Linux 6.18, may stay at what was there before
+	// a write where somebody reads along: a standby's server then waits for ever for log that it has on disk.
+	opening atomic.Uint32
 }
 
 // write is what it takes to take one back.
@@ -63,9 +71,14 @@ func Mount(dir string) (*Disk, error) {
 	options := &fs.Options{EntryTimeout: &trust, AttrTimeout: &trust, NullPermissions: true, MountOptions: fuse.MountOptions{
 		DirectMountStrict: true, AllowOther: true, FsName: "volatile", Name: "volatile", DisableXAttrs: true,
 		DisabledCapabilities: fuse.CAP_PASSTHROUGH, // writes have to pass by here
+		ExtraCapabilities:    mapped,
 	}}
-	if _, err := fs.Mount(dir, d.root(), options); err != nil {
+	server, err := fs.Mount(dir, d.root(), options)
+	if err != nil {
 		return nil, fmt.Errorf("mount a volatile disk on %s, by /dev/fuse: %w", dir, err)
+	}
+	if server.KernelSettings().Flags64()&mapped != 0 {
+		d.opening.Store(fuse.FOPEN_DIRECT_IO)
 	}
 	return d, nil
 }
@@ -145,20 +158,16 @@ func (n *node) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbe
 	return &node{LoopbackNode: child.(*fs.LoopbackNode), disk: n.disk}
 }
 
-// uncached makes the kernel ask for everything that is read. Its own copy, at least that of Linux 6.18, may stay at what was there before a
-// write where somebody reads along: a standby's server then waits for ever for log that it has on disk.
-const uncached = fuse.FOPEN_DIRECT_IO
-
 // Create implements [fs.NodeCreater].
 func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out *fuse.EntryOut) (*fs.Inode, fs.FileHandle, uint32, syscall.Errno) {
 	child, handle, _, errno := n.LoopbackNode.Create(ctx, name, flags, mode, out)
-	return child, opened(handle, flags), uncached, errno
+	return child, opened(handle, flags), n.disk.opening.Load(), errno
 }
 
 // Open implements [fs.NodeOpener].
 func (n *node) Open(ctx context.Context, flags uint32) (fs.FileHandle, uint32, syscall.Errno) {
 	handle, _, errno := n.LoopbackNode.Open(ctx, flags)
-	return opened(handle, flags), uncached, errno
+	return opened(handle, flags), n.disk.opening.Load(), errno
 }
 
 // safely is a file that is open with O_SYNC or O_DSYNC: its writes are safe when they return. The kernel, which would else ask for an fsync
