@@ -12,9 +12,12 @@ type lapse struct {
 	interval
 }
 
+// MayCost is how much time a harness that stood still for so long may have cost who was waiting for it. A stall costs more than its length:
+// what was under way is cut off, and has to be tried again.
+func MayCost(stood time.Duration) time.Duration { return 2 * stood }
+
 // excuse holds a failure that is one of time against the harness instead of the product, where the harness may have caused it: its clock
-// jumped meanwhile, or it stood still meanwhile for at least half of what the limit was missed by. A stall costs more than its length: what
-// was under way is cut off, and has to be tried again.
+// jumped meanwhile, or what it stood still meanwhile may have cost what the limit was missed by.
 //
 // What was acknowledged and is lost, and who acknowledged what at one time, does not depend on how fast the harness was.
 func (e *Evidence) excuse(f Finding, during interval, missedBy time.Duration) Finding {
@@ -32,7 +35,7 @@ func (e *Evidence) excuse(f Finding, during interval, missedBy time.Duration) Fi
 	switch {
 	case jumped > 0:
 		f.Message += fmt.Sprintf("; but the harness's clock jumped by %s meanwhile", seconds(jumped))
-	case stood > 0 && missedBy <= 2*stood:
+	case stood > 0 && missedBy <= MayCost(stood):
 		f.Message += fmt.Sprintf("; but the harness itself stood still for %s of that", seconds(stood))
 	default:
 		return f
