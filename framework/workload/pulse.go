@@ -25,9 +25,10 @@ type Pulse struct {
 func (p *Pulse) Beat(ctx context.Context, record *history.Recorder) {
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
-	p.beats(time.Now(), nil)
+	last := time.Now()
+	p.beats(last, nil)
 	defer p.beats(time.Time{}, nil)
-	for last := p.last; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return
