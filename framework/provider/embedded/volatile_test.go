@@ -15,14 +15,21 @@ import (
 	"github.com/cutset-dev/cutset/framework/provider"
 )
 
-// What a crash does to files that were written in every way there is, and, as a negative control, what a crash of another machine does.
-func TestVolatileDiskLosesWhatWasNotSynced(t *testing.T) {
+// openVolatile makes machines with volatile disks.
+func openVolatile(t *testing.T, machines ...string) *Cluster {
+	t.Helper()
 	if yes, why := inWorld(); !yes {
 		t.Skip(why)
 	}
-	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1", "m2"}, Logs: t.TempDir(), Volatile: []string{"m1", "m2"}})
+	c, err := Open(t.Context(), Options{Run: "volatile", Machines: machines, Logs: t.TempDir(), Volatile: machines})
 	must(t, err)
 	t.Cleanup(func() { must(t, c.Close(t.Context())) })
+	return c
+}
+
+// What a crash does to files that were written in every way there is, and, as a negative control, what a crash of another machine does.
+func TestVolatileDiskLosesWhatWasNotSynced(t *testing.T) {
+	c := openVolatile(t, "m1", "m2")
 	disk, _, err := c.Disk("m1")
 	must(t, err)
 	write := func(name string, flags int, text string, sync bool) {
@@ -86,12 +93,7 @@ func TestVolatileDiskLosesWhatWasNotSynced(t *testing.T) {
 
 // Who reads a file while it is written, as a standby's server does its log, sees what was written.
 func TestVolatileDiskShowsWhatIsWritten(t *testing.T) {
-	if yes, why := inWorld(); !yes {
-		t.Skip(why)
-	}
-	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1"}, Logs: t.TempDir(), Volatile: []string{"m1"}})
-	must(t, err)
-	t.Cleanup(func() { must(t, c.Close(t.Context())) })
+	c := openVolatile(t, "m1")
 	disk, _, err := c.Disk("m1")
 	must(t, err)
 	const page, record = 8 << 10, 600 // a record of three is on two pages of the kernel's
@@ -130,12 +132,7 @@ func TestVolatileDiskShowsWhatIsWritten(t *testing.T) {
 
 // A program on the machine sees its disk, and what it syncs outlives it; it hangs and goes on with its disk.
 func TestVolatileDiskServesPrograms(t *testing.T) {
-	if yes, why := inWorld(); !yes {
-		t.Skip(why)
-	}
-	c, err := Open(t.Context(), Options{Run: "volatile", Machines: []string{"m1"}, Logs: t.TempDir(), Volatile: []string{"m1"}})
-	must(t, err)
-	t.Cleanup(func() { must(t, c.Close(t.Context())) })
+	c := openVolatile(t, "m1")
 	const script = `n=0; while :; do n=$((n+1)); echo $n >lost; echo $n | dd of=kept conv=fsync,notrunc status=none; done`
 	must(t, c.Place(t.Context(), provider.Spec{Name: "p", Machine: "m1", Args: []string{"/bin/sh", "-c", script}, Env: []string{"PATH=" + os.Getenv("PATH")}}))
 	disk, _, err := c.Disk("m1")
